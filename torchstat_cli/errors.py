@@ -1,0 +1,87 @@
+"""One small tree of errors; each knows its exit code and its remedy.
+
+ModelstatError
+├── UsageError            the command line or a Python argument makes no sense
+│   ├── SpecError         a model spec that names nothing usable
+│   └── InputError        an input spec that describes no tensor
+├── ModelError            the user's model could not be measured
+│   ├── BuildError        the factory raised
+│   ├── ForwardError      the forward pass raised
+│   └── PlacementError    the model fits no device that may be used
+├── FormulaError          two claims on one operator, or a formula that raised
+├── StrictError           ``--strict`` met an unknown operator or an assumption
+├── ConfigError           a configuration file or table that cannot be used
+├── BaselineError         a baseline or saved report that cannot be used
+└── OutputError           a result that could not be written
+"""
+
+from __future__ import annotations
+
+
+class ModelstatError(Exception):
+    """Something the user can mend: one sentence with the cause, and a remedy.
+
+    Misuse by a programmer stays ``ValueError`` / ``TypeError``; this tree is for trouble in specs, models and files.
+    """
+
+    exit_code = 2
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  {self.hint}" if self.hint else self.message
+
+
+class UsageError(ModelstatError):
+    """The command line or a Python argument makes no sense."""
+
+
+class SpecError(UsageError):
+    """A model spec that names nothing usable."""
+
+
+class InputError(UsageError):
+    """An input spec that describes no tensor, or inputs that the model cannot take."""
+
+
+class ModelError(ModelstatError):
+    """The user's model could not be measured."""
+
+
+class BuildError(ModelError):
+    """The factory raised, or returned something that is not a module."""
+
+
+class ForwardError(ModelError):
+    """The forward pass raised."""
+
+    def __init__(self, message: str, hint: str | None = None, *, path: str = "") -> None:
+        super().__init__(message, hint)
+        self.path = path
+
+
+class PlacementError(ModelError):
+    """The model fits no device that may be used."""
+
+
+class FormulaError(ModelstatError):
+    """Two claims on one operator, or a formula that raised."""
+
+
+class StrictError(ModelstatError):
+    """``--strict`` met an unknown operator or an assumption."""
+
+
+class ConfigError(ModelstatError):
+    """A configuration file or table that cannot be used."""
+
+
+class BaselineError(ModelstatError):
+    """A baseline or saved report that cannot be used."""
+
+
+class OutputError(ModelstatError):
+    """A result that could not be written."""
