@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-UNTOUCHED = frozenset(
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+UNTOUCHED = _words(
     """
     as_strided_ data detach_ dim empty empty_like empty_permuted empty_quantized empty_strided is_coalesced is_complex
     is_conj is_contiguous is_floating_point is_inference is_leaf is_neg is_pinned is_same_size is_set_to is_signed
     new_empty new_empty_strided numel requires_grad_ resize_ resize_as_ retain_grad set_ size squeeze_ storage_offset
     stride swapaxes_ swapdims_ sym_is_contiguous sym_numel sym_size sym_storage_offset sym_stride t_ transpose_
     unsqueeze_ _fused_sdp_choice _nested_get_jagged_dummy _nested_get_max_seqlen _nested_get_min_seqlen _version
-    """.split()
+    """
 )
 """Only describe or reserve memory: no byte moves."""
 
-WRITE_ONLY = frozenset(
+WRITE_ONLY = _words(
     """
     bernoulli_ cauchy_ copy_ exponential_ fill_ geometric_ log_normal_ normal_ random_ uniform_ zero_ _foreach_copy_
     _foreach_zero_
-    """.split()
+    """
 )
 """Overwrite ``self`` without reading it."""
 
-CREATION = frozenset(
+CREATION = _words(
     """
     full_like new_full new_ones new_zeros ones_like rand_like randint_like randn_like zeros_like
     _new_zeros_with_same_feature_meta
-    """.split()
+    """
 )
 """Take a tensor only for its shape and dtype."""
 
@@ -67,10 +72,10 @@ MUTATED = {
 }
 """Update these arguments and return nothing; every other operator that returns nothing updates ``self``."""
 
-TRAINING_STATISTICS = frozenset(
+TRAINING_STATISTICS = _words(
     """
     batch_norm cudnn_batch_norm miopen_batch_norm native_batch_norm _batch_norm_impl_index _batch_norm_with_update
     _native_batch_norm_legit
-    """.split()
+    """
 )
 """Update ``running_mean`` and ``running_var`` when they train."""

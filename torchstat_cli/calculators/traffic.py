@@ -110,7 +110,7 @@ def _scattered(op: OpRecord, packet: str) -> Traffic:
 
 def _places(op: OpRecord, name: str, target: TensorRecord) -> int:
     """Elements of ``target`` that are written; where a Boolean mask decides, as many as there can be."""
-    given = op.tensor(name).numel
+    given = op.tensor(name).numel if op.has_tensor(name) else 1
     indices = op.tensors("indices")
     if not indices:
         return given
@@ -120,6 +120,6 @@ def _places(op: OpRecord, name: str, target: TensorRecord) -> int:
     rank = max(len(index.shape) for index in indices)
     padded = [(1,) * (rank - len(index.shape)) + index.shape for index in indices]
     chosen = prod(max(sizes) for sizes in zip(*padded, strict=True))
-    slots = op.arguments["indices"]
+    slots: tuple[object, ...] = op.arguments["indices"]
     kept = [size for axis, size in enumerate(target.shape) if axis >= len(slots) or slots[axis] is None]
     return chosen * prod(kept)
