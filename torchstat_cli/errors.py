@@ -3,6 +3,8 @@
 ModelstatError
 ├── UsageError            the command line or a Python argument makes no sense
 │   ├── SpecError         a model spec that names nothing usable
+│   ├── SelectionError    a selection that names no activation (also a ValueError)
+│   ├── EjectedError      a wrapper used after it was ejected, or given a layer the model lacks (also an AssertionError)
 │   └── InputError        an input spec that describes no tensor
 ├── ModelError            the user's model could not be measured
 │   ├── BuildError        the factory raised
@@ -41,6 +43,14 @@ class UsageError(ModelstatError):
 
 class SpecError(UsageError):
     """A model spec that names nothing usable."""
+
+
+class SelectionError(UsageError, ValueError):
+    """A selection that names no activation of the model; a ``ValueError`` too, as torchvision raises."""
+
+
+class EjectedError(UsageError, AssertionError):
+    """A wrapper that cannot run; an ``AssertionError`` too, as vit-pytorch raises."""
 
 
 class InputError(UsageError):
