@@ -1,0 +1,87 @@
+"""Put a finished text where the user wants it: whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TextIO
+
+from torchstat_cli.errors import OutputError
+
+
+def write(text: str, output: str | os.PathLike[str] | None = None) -> None:
+    """Write ``text`` to the file ``output``, or to standard output for ``None`` and ``"-"``.
+
+    Raises:
+        OutputError: the place cannot be written; an older file there is untouched and nothing is left behind.
+        BrokenPipeError: whoever read standard output stopped reading.
+    """
+    if output is None or str(output) == "-":
+        _write_stream(text, sys.stdout)
+        return
+    try:
+        _write_file(text, Path(output))
+    except (OSError, ValueError) as error:
+        raise OutputError(f"cannot write {str(output)!r}: {_reason(error)}", _remedy(Path(output))) from error
+
+
+def _write_stream(text: str, stream: TextIO) -> None:
+    # A name that the terminal's encoding lacks is shown as its escape rather than ending the run.
+    encoding = stream.encoding or "utf-8"
+    try:
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        message = f"cannot write to standard output: {_reason(error)}"
+        raise OutputError(message, "free some space, or choose a file with --output") from error
+
+
+def _write_file(text: str, path: Path) -> None:
+    data = text.encode("utf-8", "backslashreplace")
+    # Through a symbolic link, not over it; and a device or a pipe must not be replaced by a file.
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        target.write_bytes(data)
+        return
+    if target.exists() and not os.access(target, os.W_OK):
+        raise PermissionError(0, "the file is read-only")
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:50]}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.chmod(temporary, _mode(target))
+        os.replace(temporary, target)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def _mode(target: Path) -> int:
+    """The permissions of the older file, or what a new file gets here."""
+    if target.exists():
+        return target.stat().st_mode & 0o777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def _reason(error: OSError | ValueError) -> str:
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return text[:1].lower() + text[1:]
+
+
+def _remedy(path: Path) -> str:
+    try:
+        if path.is_dir():
+            return "name a file in that folder"
+        if not path.parent.exists():
+            return f"create the folder first: mkdir -p {path.parent}"
+    except (OSError, ValueError):
+        return "choose another name"
+    return "choose a place that you may write to"
