@@ -28,6 +28,7 @@ class TensorRecord:
     offset: int = 0  # first element within its storage
     storage: int = 0  # equal numbers within one operator call share memory
     storage_bytes: int = 0  # size of the whole storage
+    nnz: int | None = None  # stored elements of a sparse tensor; None: dense
 
     @property
     def numel(self) -> int:
@@ -256,3 +257,51 @@ class Profile:
 def _below(path: str, ancestor: str) -> bool:
     return not ancestor or path == ancestor or path.startswith(f"{ancestor}.")
 
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedTensor:
+    """A parameter or buffer where a module registers it."""
+
+    name: str
+    key: int  # equal for the same tensor under several names
+    numel: int
+    nbytes: int
+    trainable: bool
+    touched: bool  # an operator read or wrote it
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleFacts:
+    """What capture saw of one module."""
+
+    path: str
+    type: str
+    is_leaf: bool
+    calls: int
+    input_shape: tuple[Shape, ...]
+    output_shape: tuple[Shape, ...]
+    dtype: str | None
+    attrs: Mapping[str, Any]
+    parameters: tuple[OwnedTensor, ...]  # registered on this very module
+    buffers: tuple[OwnedTensor, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Equal operator calls within one module."""
+
+    op: OpRecord
+    path: str  # innermost running module
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Everything that capture hands to the calculators."""
+
+    modules: tuple[ModuleFacts, ...]  # order of registration, parents before children
+    order: tuple[str, ...]  # paths in order of first execution, or of first operator; then those never called
+    events: tuple[Event, ...]
+    assumptions: tuple[str, ...] = ()
+    carried_values: bool = False  # small known values answered a question that meta tensors cannot

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 
 _COUNT_UNITS = ("", "k", "M", "G", "T", "P", "E")
 _BYTE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
@@ -69,8 +70,4 @@ def parse_quantity(text: str) -> int:
     scale = _SCALES.get(match["unit"].lower())
     if scale is None:
         raise ValueError(f"{text!r} has the unknown unit {match['unit']!r}; use k M G T P E or KiB MiB GiB TiB")
-    return round(_exact(match["number"].replace("_", "").replace(",", "")) * scale)
-
-
-def _exact(number: str) -> int | float:
-    return int(number) if number.isdigit() else float(number)
+    return int(Decimal(match["number"].replace("_", "").replace(",", "")) * scale)

@@ -1,0 +1,75 @@
+"""What a PyTorch model costs, and what happens inside it.
+
+    import torchstat_cli as ms
+    report = ms.profile(model, torch.randn(1, 3, 224, 224))
+
+Names are resolved on first use, so that importing the package stays cheap.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torchstat_cli.activations import (
+        Extractor,
+        IntermediateExtractor,
+        IntermediateExtractorBase,
+        Recorder,
+        create_feature_extractor,
+        get_graph_node_names,
+    )
+    from torchstat_cli.api import Capture, formula, instrument, load_model, profile, stat
+    from torchstat_cli.errors import ModelstatError
+    from torchstat_cli.records import Cost, OpRecord, Profile
+    from torchstat_cli.report.report import Report
+
+_HOMES = {
+    "api": ("Capture", "formula", "instrument", "load_model", "profile", "stat"),
+    "activations": (
+        "Extractor",
+        "IntermediateExtractor",
+        "IntermediateExtractorBase",
+        "Recorder",
+        "create_feature_extractor",
+        "get_graph_node_names",
+    ),
+    "errors": ("ModelstatError",),
+    "records": ("Cost", "OpRecord", "Profile"),
+    "report.report": ("Report",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__version__ = "0.1.0"
+__all__ = [
+    "Capture",
+    "Cost",
+    "Extractor",
+    "IntermediateExtractor",
+    "IntermediateExtractorBase",
+    "ModelstatError",
+    "OpRecord",
+    "Profile",
+    "Recorder",
+    "Report",
+    "create_feature_extractor",
+    "formula",
+    "get_graph_node_names",
+    "instrument",
+    "load_model",
+    "profile",
+    "stat",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,210 @@
+"""The verbs, each a short straight line through the rooms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import nn
+
+from torchstat_cli.calculators import Formula, user_registry
+from torchstat_cli.calculators.assemble import assemble
+from torchstat_cli.capture.leaves import unwrap
+from torchstat_cli.capture.memo import Memo
+from torchstat_cli.capture.session import Session
+from torchstat_cli.errors import SpecError, UsageError
+from torchstat_cli.loading import Inputs, InputSpec, find_model, load_inputs, parse_arguments, parse_input, place
+from torchstat_cli.measure import Mode, Settings, live_provenance, profile_live, profile_spec
+from torchstat_cli.records import Profile
+from torchstat_cli.report.report import Report
+
+__all__ = [
+    "Capture",
+    "floating_dtype",
+    "formula",
+    "input_specs",
+    "inputs_from",
+    "instrument",
+    "load_model",
+    "measure",
+    "operator_formulas",
+    "parse_arguments",
+    "profile",
+    "stat",
+]
+
+Shapes = Sequence[int] | Sequence[Sequence[int]]
+
+
+def profile(
+    model: nn.Module | str,
+    *args: Any,
+    kwargs: Mapping[str, Any] | None = None,
+    input_shape: Shapes | None = None,
+    device: str = "auto",
+    mode: Mode = "eval",
+    strict: bool = False,
+    memo: bool = True,
+    depth: int | None = None,
+) -> Report:
+    """What a model costs: parameters, FLOPs, MAdds, traffic and memory, per module and per operator.
+
+    Args:
+        model: a live module, which is left as it is and where it is, or a spec ("resnet18", "package.module:factory").
+        args: the inputs of one forward call; only shapes, dtypes and small integers of them matter.
+        kwargs: its keyword inputs.
+        input_shape: the shape of a dummy input, batch included, or a list of shapes; instead of ``args``.
+        device: "auto" (without memory if possible), "meta" (never with), or a device to run on for real.
+        mode: "eval" or "train": the training flags of the run.
+        strict: make unknown operators and assumptions errors.
+        memo: answer repeated operators from memory; off, torch computes every shape.
+        depth: fold modules deeper than this into their ancestor.
+
+    Returns:
+        A frozen report; its rows sum to its totals.
+
+    Raises:
+        ModelstatError: the spec, the inputs or the model cannot be used; the message names cause and remedy.
+    """
+    settings = Settings(device=device, mode=mode, strict=strict, memo=memo)
+    given = _given_inputs(args, kwargs, input_shape)
+    result, _ = measure(model, given, settings)
+    return Report.of(result if depth is None else result.folded(depth))
+
+
+def measure(
+    model: nn.Module | str,
+    given: Inputs | tuple[InputSpec, ...] | None,
+    settings: Settings,
+    arguments: Mapping[str, Any] | None = None,
+    *,
+    online: bool = False,
+) -> tuple[Profile, tuple[str, ...]]:
+    """The profile of a model or spec, and notes on how it was reached; what ``profile`` and the commands stand on.
+
+    Raises:
+        ModelstatError: see :func:`profile`.
+    """
+    if isinstance(model, str):
+        return profile_spec(find_model(model, arguments, online=online), given, settings)
+    if not isinstance(model, nn.Module):
+        raise SpecError(
+            f"{model!r} is neither a module nor a model spec", "give an nn.Module, or a spec such as 'package.module:factory'"
+        )
+    if given is None:
+        given = Inputs((), {})
+    return profile_live(model, given, settings)
+
+
+def _given_inputs(
+    args: tuple[Any, ...], kwargs: Mapping[str, Any] | None, input_shape: Shapes | None
+) -> Inputs | tuple[InputSpec, ...] | None:
+    if input_shape is None:
+        return Inputs(args, dict(kwargs or {})) if args or kwargs else None
+    if args or kwargs:
+        raise UsageError("inputs were given both ready and as input_shape", "give one of the two")
+    single = tuple(entry for entry in input_shape if isinstance(entry, int))
+    shapes = [single] if single else [tuple(shape) for shape in input_shape if not isinstance(shape, int)]
+    return tuple(InputSpec(None, shape, None, None) for shape in shapes)
+
+
+def input_specs(texts: Sequence[str]) -> tuple[InputSpec, ...]:
+    """Input specs as written on a command line: ``ids=1,16:int64<1000``.
+
+    Raises:
+        InputError: a text describes no tensor.
+    """
+    return tuple(parse_input(text) for text in texts)
+
+
+def inputs_from(spec: str) -> Inputs:
+    """What the function ``module:factory`` returns, as inputs.
+
+    Raises:
+        ModelstatError: there is no such function, or it returns no inputs.
+    """
+    return load_inputs(spec)
+
+
+def floating_dtype(name: str) -> torch.dtype:
+    """The floating dtype that torch spells ``name``.
+
+    Raises:
+        UsageError: there is no such dtype, or it is not a floating one.
+    """
+    dtype = getattr(torch, name.removeprefix("torch."), None)
+    if not isinstance(dtype, torch.dtype) or not (dtype.is_floating_point or dtype.is_complex):
+        raise UsageError(f"{name!r} is no floating dtype", "use float32, float64, float16 or bfloat16")
+    return dtype
+
+
+def operator_formulas() -> list[tuple[str, str, str, str]]:
+    """Every operator with a formula or free by definition: its name, the formula in words, the convention, the source."""
+    return [(entry.operator, entry.words, entry.convention, entry.source) for entry in user_registry().entries()]
+
+
+def load_model(spec: str, *, device: str = "cpu", **arguments: Any) -> nn.Module:
+    """Build the model that a spec points at; keywords go to its factory.
+
+    Raises:
+        ModelstatError: the spec names nothing, or the factory raised.
+    """
+    return place(find_model(spec, arguments), device).model
+
+
+def stat(model: nn.Module | str, input_size: Sequence[int]) -> Report:
+    """torchstat's call: print the table of a model for one sample of ``input_size`` (C, H, W), and return the report.
+
+    A batch axis of 1 is put before the size, as torchstat does.
+    """
+    report = profile(model, input_shape=(1, *input_size))
+    print(report)
+    return report
+
+
+def formula(*operators: str) -> Callable[[Formula], Formula]:
+    """Decorator: what your own operator costs. The function takes an ``OpRecord`` and returns a ``Cost``.
+
+    Args:
+        operators: names as torch spells them, "mylib::fused_op".
+
+    Raises:
+        FormulaError: an operator already has a formula.
+    """
+    return user_registry().formula(*operators, source="registered by the user")
+
+
+class Capture:
+    """An observed loop; made by :func:`instrument`."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model, _ = unwrap(model)
+        self._session = Session(self._model, user_registry().knows, memo=Memo(skip_kernels=False))
+
+    def __enter__(self) -> Capture:
+        self._session.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._session.__exit__(kind, error, traceback)
+
+    def profile(self) -> Report:
+        """What has run so far, as a report."""
+        recording = self._session.recording()
+        return Report.of(assemble(recording, live_provenance(self._model, recording), user_registry()))
+
+
+def instrument(model: nn.Module) -> Capture:
+    """Observe a loop of your own: any number of calls, training steps, ``generate()``.
+
+    with ms.instrument(model) as capture:
+        model(x)
+    capture.profile()
+
+    Everything runs for real and as it would without; the model is left as it is.
+    """
+    return Capture(model)

@@ -1,0 +1,83 @@
+"""Leave everything as it was: the model, the random number generators and torch's switches."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+_CONTAINERS = (dict, list, set)
+
+
+class ModelSnapshot:
+    """The attributes of every module, one level deep: hooks, parameters, buffers, flags, caches.
+
+    Tensors themselves are not copied: a dummy run works on twins of them.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._modules = [(module, dict(vars(module))) for module in model.modules()]
+        self._contents = [
+            (value, value.copy())
+            for _, attributes in self._modules
+            for value in attributes.values()
+            if isinstance(value, _CONTAINERS)
+        ]
+
+    def restore(self) -> None:
+        """Put every attribute back, and every dict, list or set that was one to its former content."""
+        for container, content in self._contents:
+            if isinstance(container, list):
+                container[:] = content
+            else:
+                container.clear()
+                container.update(content)
+        for module, attributes in self._modules:
+            state = vars(module)
+            state.clear()
+            state.update(attributes)
+
+
+@contextmanager
+def untouched_model(model: nn.Module) -> Iterator[None]:
+    """Restore the attributes of every module of ``model`` afterwards, also when the run raised."""
+    snapshot = ModelSnapshot(model)
+    try:
+        yield
+    finally:
+        snapshot.restore()
+
+
+@contextmanager
+def untouched_generators() -> Iterator[None]:
+    """Restore the random state of Python, NumPy and torch afterwards."""
+    python_state = random.getstate()
+    numpy: Any = sys.modules.get("numpy")
+    numpy_state = numpy.random.get_state() if numpy else None
+    torch_state = torch.get_rng_state()
+    cuda_states = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
+    try:
+        yield
+    finally:
+        random.setstate(python_state)
+        if numpy_state is not None:
+            numpy.random.set_state(numpy_state)
+        torch.set_rng_state(torch_state)
+        if cuda_states is not None:
+            torch.cuda.set_rng_state_all(cuda_states)
+
+
+@contextmanager
+def without_fast_paths() -> Iterator[None]:
+    """Switch off the fused encoder and attention kernels of ``nn``, which hide their parts, and restore the switch."""
+    enabled = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(enabled)

@@ -1,0 +1,80 @@
+"""The capture hooks: they keep the stack of running modules and fill the metadata rows."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+from torch.utils.hooks import RemovableHandle
+
+from torchstat_cli.capture.buffers import MetadataRow, Slot, free_name
+from torchstat_cli.capture.leaves import Site
+from torchstat_cli.capture.trees import shapes_in, tensors_in
+from torchstat_cli.records import Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The innermost module that was running when an exception passed through it."""
+
+    error: BaseException
+    path: str
+    input_shape: tuple[Shape, ...]
+
+
+class CaptureHooks:
+    """Hooks and metadata rows on every module of a model, from ``attach`` to ``detach``."""
+
+    def __init__(self, sites: tuple[Site, ...]) -> None:
+        self.sites = sites
+        self.rows: list[MetadataRow] = []  # one per site, in the same order
+        self.running: list[int] = [0]  # indices of the running modules; work outside all of them is the root's
+        self.failure: Failure | None = None
+        self._handles: list[RemovableHandle] = []
+        self._started = 0
+
+    def attach(self) -> None:
+        """Register a row and two hooks per module."""
+        for index, site in enumerate(self.sites):
+            carried = site.is_leaf and site.takes_hooks
+            self.rows.append(MetadataRow(site.module, free_name(site.module) if carried else None))
+            if site.takes_hooks:
+                self._hook(index, site.module)
+
+    def detach(self) -> None:
+        """Remove everything that ``attach`` added; the rows stay readable."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        for row in self.rows:
+            row.remove()
+        del self.running[1:]
+
+    def _hook(self, index: int, module: nn.Module) -> None:
+        running, row = self.running, self.rows[index]
+
+        def enter(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            running.append(index)
+            values = row.values
+            values[Slot.CALLS] += 1
+            if values[Slot.CALLS] == 1:
+                self._started += 1
+                row.write_input(self._started, shapes_in((args, kwargs)))
+
+        def leave(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: object) -> None:
+            error = sys.exc_info()[1]
+            if error is not None and (self.failure is None or self.failure.error is not error):
+                self.failure = Failure(error, self.sites[index].path, shapes_in((args, kwargs)))
+            if row.values[Slot.CALLS] == 1:
+                first = next(tensors_in(output), None)
+                row.write_output(shapes_in(output), None if first is None else first.dtype)
+            # Down to this module: an exception may have skipped the hooks of modules below it.
+            if index in running[1:]:
+                while running.pop() != index:
+                    pass
+
+        # First in, last out: work done by other people's hooks belongs to the module they sit on.
+        self._handles.append(module.register_forward_pre_hook(enter, prepend=True, with_kwargs=True))
+        self._handles.append(module.register_forward_hook(leave, with_kwargs=True, always_call=True))

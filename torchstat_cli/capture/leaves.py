@@ -1,0 +1,63 @@
+"""Find the modules of a model: the leaves that carry metadata buffers, and the containers around them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A module and its place in the model."""
+
+    path: str  # dotted name under which the module is first registered, "" is the root
+    module: nn.Module
+
+    @property
+    def is_leaf(self) -> bool:
+        """A leaf has no child modules."""
+        return next(self.module.children(), None) is None
+
+    @property
+    def takes_hooks(self) -> bool:
+        """TorchScript modules take neither hooks nor buffers; the tape counts their work in their parent's name."""
+        return not isinstance(self.module, torch.jit.ScriptModule)
+
+
+def find_sites(model: nn.Module) -> tuple[Site, ...]:
+    """Every distinct module of ``model``, parents before children; a module under two names appears under its first."""
+    return tuple(Site(path, module) for path, module in model.named_modules())
+
+
+def unwrap(model: nn.Module) -> tuple[nn.Module, str | None]:
+    """The module that does the work inside a compiled or data-parallel wrapper, and a sentence that says so."""
+    note = None
+    while True:
+        compiled = model._modules.get("_orig_mod")  # torch.compile's OptimizedModule
+        parallel = type(model).__name__ in ("DataParallel", "DistributedDataParallel")
+        wrapped = model._modules.get("module") if parallel else None
+        if compiled is not None:
+            model, note = compiled, "measured on the eager original of a compiled model"
+        elif wrapped is not None:
+            model, note = wrapped, f"measured on the module inside {type(model).__name__}"
+        else:
+            return model, note
+
+
+def plain_attributes(module: nn.Module) -> Mapping[str, Any]:
+    """The module's own settings: public attributes that are numbers, booleans, strings or tuples of those."""
+    return {
+        name: list(value) if isinstance(value, (tuple, torch.Size)) else value
+        for name, value in vars(module).items()
+        if not name.startswith("_") and name not in ("training", "call_super_init", "dump_patches") and _is_plain(value)
+    }
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, (tuple, torch.Size)):
+        return all(isinstance(item, (bool, int, float, str)) for item in value)
+    return isinstance(value, (bool, int, float, str))

@@ -1,0 +1,163 @@
+"""Run operators once per distinct metadata: equal calls share one record, and on meta tensors one kernel run.
+
+torch's meta kernels are Python and cost 60 to 200 microseconds each; what they compute depends on nothing but the
+operator, its tensors' metadata and its other arguments. So the first call with given metadata runs the kernel (or a
+rule of ours that gives the same), and later calls are answered with fresh tensors of the remembered metadata.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch._ops import OpOverload
+
+from torchstat_cli.capture.metadata import infer
+from torchstat_cli.capture.operators import describe_call
+from torchstat_cli.records import OpRecord
+
+_LIMIT = 50_000  # distinct calls remembered by a process before it starts afresh
+_UNKEYABLE = object()
+
+
+@dataclass(frozen=True, slots=True)
+class _Fresh:
+    """A new contiguous-or-strided tensor."""
+
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+    dtype: torch.dtype
+
+
+@dataclass(frozen=True, slots=True)
+class _Argument:
+    """The positional argument of an in-place operator, returned as it came."""
+
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """What is remembered of one distinct call."""
+
+    record: OpRecord
+    plan: Any  # _Fresh, _Argument, a tuple or list of those and None; or _NO_PLAN
+
+
+_NO_PLAN = object()
+
+
+class Memo:
+    """Remembered calls; one may serve any number of runs.
+
+    Args:
+        skip_kernels: answer repeated calls on meta tensors from memory; off, every kernel runs and only records are shared.
+    """
+
+    def __init__(self, *, skip_kernels: bool = True) -> None:
+        self._skip_kernels = skip_kernels
+        self._entries: dict[Any, _Entry] = {}
+
+    def call(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[OpRecord, Any]:
+        """The record of this call, shared with equal calls, and its result."""
+        parts: list[Any] = [func]
+        tensors: list[torch.Tensor] = []
+        for value in args:
+            parts.append(_key(value, tensors))
+        for name, value in kwargs.items():
+            parts.append((name, _key(value, tensors)))
+        if len(tensors) > 1:
+            parts.append(_sharing(tensors))
+        if _UNKEYABLE in parts:
+            result = func(*args, **kwargs)
+            return describe_call(func, args, kwargs, result), result
+        key = tuple(parts)
+        entry = self._entries.get(key)
+        if entry is None:
+            return self._first_call(key, func, args, kwargs, tensors)
+        if entry.plan is not _NO_PLAN:
+            return entry.record, _carry_out(entry.plan, args)
+        return entry.record, func(*args, **kwargs)
+
+    def _first_call(
+        self, key: Any, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[torch.Tensor]
+    ) -> tuple[OpRecord, Any]:
+        on_meta = self._skip_kernels and all(tensor.is_meta for tensor in tensors)
+        result = infer(func, args, kwargs) if on_meta and tensors else NotImplemented
+        if result is NotImplemented:
+            result = func(*args, **kwargs)
+        record = describe_call(func, args, kwargs, result)
+        plan = _plan(func, args, result, tensors) if on_meta else _NO_PLAN
+        if len(self._entries) >= _LIMIT:
+            self._entries.clear()
+        self._entries[key] = _Entry(record, plan)
+        return record, result
+
+
+shared_memo = Memo()
+"""The memo of this process: a second profile of a like model starts warm."""
+
+
+def _key(value: Any, tensors: list[torch.Tensor]) -> Any:
+    """``value`` as something hashable that tells all that an operator's metadata can depend on."""
+    if isinstance(value, torch.Tensor):
+        if value.layout is not torch.strided or value.is_quantized or value.is_nested:
+            return _UNKEYABLE
+        tensors.append(value)
+        conjugated = value.dtype.is_complex and value.is_conj()
+        return value.shape, value.stride(), value.dtype, value.is_meta, conjugated
+    if isinstance(value, (list, tuple)):
+        items = tuple(_key(item, tensors) for item in value)
+        return _UNKEYABLE if _UNKEYABLE in items else items
+    if isinstance(value, (torch.SymInt, torch.SymFloat, torch.Generator)):
+        return _UNKEYABLE
+    return type(value), value  # 1, 1.0 and True are equal and hash alike
+
+
+def _sharing(tensors: list[torch.Tensor]) -> Any:
+    """Which tensors share a storage, and where each lies in it; None when every tensor has its own."""
+    storages = [tensor.untyped_storage() for tensor in tensors]
+    pointers = [storage._cdata for storage in storages]
+    if len(set(pointers)) == len(pointers):
+        return None
+    return tuple(
+        (pointers.index(pointer), tensor.storage_offset(), storage.nbytes())
+        for pointer, tensor, storage in zip(pointers, tensors, storages, strict=True)
+    )
+
+
+def _plan(func: OpOverload, args: tuple[Any, ...], result: Any, tensors: list[torch.Tensor]) -> Any:
+    """How to answer the next equal call without running ``func``; ``_NO_PLAN`` where that would not be the same."""
+    if {torch.Tag.inplace_view, torch.Tag.dynamic_output_shape, torch.Tag.data_dependent_output} & set(func.tags):
+        return _NO_PLAN
+    taken = {tensor.untyped_storage()._cdata for tensor in tensors}
+    return _plan_part(result, args, taken)
+
+
+def _plan_part(result: Any, args: tuple[Any, ...], taken: set[int]) -> Any:
+    if isinstance(result, torch.Tensor):
+        for position, value in enumerate(args):
+            if value is result:
+                return _Argument(position)
+        if not result.is_meta or result.layout is not torch.strided or type(result) is not torch.Tensor:
+            return _NO_PLAN
+        storage = result.untyped_storage()
+        if storage._cdata in taken or result.storage_offset() != 0:
+            return _NO_PLAN  # a view
+        taken.add(storage._cdata)
+        return _Fresh(tuple(result.shape), result.stride(), result.dtype)
+    if type(result) in (tuple, list):
+        parts = [_plan_part(item, args, taken) for item in result]
+        return _NO_PLAN if _NO_PLAN in parts else type(result)(parts)
+    return None if result is None else _NO_PLAN
+
+
+def _carry_out(plan: Any, args: tuple[Any, ...]) -> Any:
+    if type(plan) is _Fresh:
+        return torch.empty_strided(plan.shape, plan.stride, dtype=plan.dtype, device="meta")
+    if type(plan) is _Argument:
+        return args[plan.position]
+    if plan is None:
+        return None
+    return type(plan)([_carry_out(part, args) for part in plan])

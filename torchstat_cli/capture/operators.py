@@ -1,0 +1,121 @@
+"""Reduce a live operator call to an ``OpRecord``: shapes, dtypes and which tensors share memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch._ops import OpOverload
+
+from torchstat_cli.capture.trees import tensors_in
+from torchstat_cli.records import OpRecord, TensorRecord
+
+_TAGS = {
+    torch.Tag.pointwise: "pointwise",
+    torch.Tag.nondeterministic_seeded: "nondeterministic_seeded",
+    torch.Tag.dynamic_output_shape: "dynamic_output_shape",
+    torch.Tag.data_dependent_output: "data_dependent_output",
+}
+
+
+class _StorageNumbers:
+    """Number storages by first appearance, so that equal calls get equal records."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def describe(self, tensor: torch.Tensor) -> TensorRecord:
+        """``tensor`` as a record."""
+        try:
+            storage = tensor.untyped_storage()
+        except (NotImplementedError, RuntimeError):  # sparse and opaque tensors have no storage of their own
+            return TensorRecord(
+                shape=tuple(tensor.shape),
+                stride=_contiguous_stride(tensor.shape),
+                dtype=dtype_name(tensor.dtype),
+                itemsize=tensor.dtype.itemsize,
+                storage=self._numbers.setdefault(-id(tensor), len(self._numbers)),
+                storage_bytes=tensor._nnz() * tensor.dtype.itemsize if tensor.layout is torch.sparse_coo else 0,
+            )
+        return TensorRecord(
+            shape=tuple(tensor.shape),
+            stride=tensor.stride(),
+            dtype=dtype_name(tensor.dtype),
+            itemsize=tensor.dtype.itemsize,
+            offset=int(tensor.storage_offset()),
+            storage=self._numbers.setdefault(storage._cdata, len(self._numbers)),
+            storage_bytes=storage.nbytes(),
+        )
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """``torch.float32`` as ``float32``."""
+    return str(dtype).removeprefix("torch.")
+
+
+def operator_name(func: OpOverload) -> str:
+    """``aten.conv2d``: namespace and packet."""
+    return f"{func.namespace}.{func._opname}"
+
+
+def describe_call(func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], result: object) -> OpRecord:
+    """The record of one call; arguments bound to their schema names, defaults filled in."""
+    storages = _StorageNumbers()
+    arguments = {}
+    for position, argument in enumerate(func._schema.arguments):
+        if position < len(args):
+            value = args[position]
+        elif argument.name in kwargs:
+            value = kwargs[argument.name]
+        else:
+            value = argument.default_value if argument.has_default_value() else None
+        arguments[argument.name] = _plain(value, storages)
+    known = len(storages)
+    outputs = tuple(storages.describe(tensor) for tensor in tensors_in(result))
+    tags = operator_tags(func)
+    if "inplace" not in tags and outputs and all(output.storage < known for output in outputs):
+        tags |= {"view"}  # as seen: reshape, contiguous and dropout may return their input or a copy
+    return OpRecord(operator_name(func), func._overloadname, arguments, outputs, tags)
+
+
+def view_call(func: OpOverload) -> OpRecord:
+    """The record of any call of an operator that always returns a view; its cost depends on nothing."""
+    return OpRecord(operator_name(func), func._overloadname, {}, (), operator_tags(func) | {"view"})
+
+
+def always_views(func: OpOverload) -> bool:
+    """Whether the results of ``func`` always share their input's memory."""
+    composite = torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
+    return func.is_view and not composite
+
+
+def operator_tags(func: OpOverload) -> frozenset[str]:
+    """torch's own classification of an operator, in our words."""
+    tags = {_TAGS[tag] for tag in func.tags if tag in _TAGS}
+    return frozenset(tags | {"inplace"} if func._schema.is_mutable else tags)
+
+
+def _plain(value: Any, storages: _StorageNumbers) -> Any:
+    if isinstance(value, torch.Tensor):
+        return storages.describe(value)
+    if isinstance(value, (tuple, list)):
+        return tuple(_plain(item, storages) for item in value)
+    if isinstance(value, torch.dtype):
+        return dtype_name(value)
+    if isinstance(value, torch.SymInt):
+        return int(value)
+    if value is None or isinstance(value, (bool, int, float, complex, str)):
+        return value
+    return str(value)  # devices, layouts, memory formats, generators
+
+
+def _contiguous_stride(shape: Iterable[int]) -> tuple[int, ...]:
+    stride, strides = 1, []
+    for size in reversed(tuple(shape)):
+        strides.append(stride)
+        stride *= max(size, 1)
+    return tuple(reversed(strides))

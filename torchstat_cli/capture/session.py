@@ -1,0 +1,203 @@
+"""One observed run: sites, rows, hooks and tape together, from the model as it is to a ``Recording``."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import nn
+
+from torchstat_cli.capture.buffers import MetadataRow
+from torchstat_cli.capture.guard import untouched_generators, untouched_model, without_fast_paths
+from torchstat_cli.capture.hooks import CaptureHooks
+from torchstat_cli.capture.leaves import Site, find_sites, plain_attributes
+from torchstat_cli.capture.memo import Memo, shared_memo
+from torchstat_cli.capture.tape import Knows, OperatorTape
+from torchstat_cli.capture.trees import map_tensors
+from torchstat_cli.capture.twins import copy_buffers, put_on_meta
+from torchstat_cli.capture.values import KnownValues, ValueUnknownError
+from torchstat_cli.errors import ForwardError
+from torchstat_cli.records import Event, ModuleFacts, OwnedTensor, Recording
+from torchstat_cli.units import format_shape
+
+_open_tapes: list[OperatorTape] = []  # innermost last; a dummy run pauses those around it
+
+
+class Session:
+    """Observe everything that runs while the session is open; ``recording`` is complete once it is closed.
+
+    Sessions may be nested and repeated; each removes what it added, also when the observed code raised.
+
+    Args:
+        model: the module whose parts name the work.
+        knows: whether a formula exists for an operator's name, overload and tags.
+        memo: shared by default; a memo that runs every kernel where the run must not use one.
+        values: small known values beside meta tensors, for runs on meta.
+    """
+
+    def __init__(
+        self, model: nn.Module, knows: Knows, *, memo: Memo = shared_memo, values: KnownValues | None = None
+    ) -> None:
+        self._facts = _TensorFacts(model)
+        self._values = values
+        self.hooks = CaptureHooks(find_sites(model))
+        self.tape = OperatorTape(self.hooks.running, knows, memo, values)
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Session:
+        with ExitStack() as stack:
+            stack.enter_context(without_fast_paths())
+            stack.callback(self.hooks.detach)
+            self.hooks.attach()
+            _open_tapes.append(self.tape)
+            stack.callback(_open_tapes.remove, self.tape)
+            stack.enter_context(self.tape)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def recording(self) -> Recording:
+        """What was seen."""
+        sites = self.hooks.sites
+        touched = self._facts.originals(self.tape.touched)
+        facts = tuple(self._facts.of(site, row, touched) for site, row in zip(sites, self.hooks.rows, strict=True))
+        events = tuple(Event(op, sites[module].path, calls) for op, module, calls in self.tape.events)
+        return Recording(
+            modules=facts,
+            order=_execution_order(sites, self.hooks.rows, self.tape.first_event),
+            events=events,
+            carried_values=self._values is not None and self._values.used,
+        )
+
+    def note_twins(self, twins: dict[int, int]) -> None:
+        """The model's tensors were swapped: ``twins`` maps the ids of the originals to those of their stand-ins."""
+        self._facts.twins = twins
+
+
+class _TensorFacts:
+    """What each module owns, taken before anything is swapped."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.twins: dict[int, int] = {}
+        self._owned = {
+            id(module): (_owned(module._parameters), _owned(module._buffers)) for module in model.modules()
+        }
+        self._attributes = {id(module): plain_attributes(module) for module in model.modules()}
+
+    def originals(self, touched: set[int]) -> set[int]:
+        """The ids of the original tensors behind the ids that the tape saw."""
+        back = {twin: original for original, twin in self.twins.items()}
+        return {back.get(key, key) for key in touched}
+
+    def of(self, site: Site, row: MetadataRow, touched: set[int]) -> ModuleFacts:
+        """Everything known of one module."""
+        parameters, buffers = self._owned[id(site.module)]
+        return ModuleFacts(
+            path=site.path,
+            type=type(site.module).__name__,
+            is_leaf=site.is_leaf,
+            calls=row.calls,
+            input_shape=row.input_shape,
+            output_shape=row.output_shape,
+            dtype=row.dtype,
+            attrs=self._attributes[id(site.module)],
+            parameters=tuple(_owned_record(name, tensor, touched) for name, tensor in parameters),
+            buffers=tuple(_owned_record(name, tensor, touched) for name, tensor in buffers),
+        )
+
+
+def _owned(registry: Any) -> list[tuple[str, torch.Tensor]]:
+    return [(name, tensor) for name, tensor in registry.items() if tensor is not None]
+
+
+def _owned_record(name: str, tensor: torch.Tensor, touched: set[int]) -> OwnedTensor:
+    return OwnedTensor(
+        name=name,
+        key=id(tensor),
+        numel=tensor.numel(),
+        nbytes=tensor.numel() * tensor.element_size(),
+        trainable=tensor.requires_grad,
+        touched=id(tensor) in touched,
+    )
+
+
+def _execution_order(
+    sites: tuple[Site, ...], rows: list[MetadataRow], first_event: dict[int, int]
+) -> tuple[str, ...]:
+    """Modules by their first call; then those that only own work or parameters, as registered."""
+    called = sorted((row.order, index) for index, row in enumerate(rows) if row.calls)
+    uncalled = [index for index, row in enumerate(rows) if not row.calls]
+    # Work outside every module lands on the root, which then comes first although nobody called it.
+
+    first = [index for index in uncalled if index in first_event]
+    rest = [index for index in uncalled if index not in first_event]
+    return tuple(sites[index].path for index in (*first, *(index for _, index in called), *rest))
+
+
+def record_dummy_run(
+    model: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    knows: Knows,
+    *,
+    on_meta: bool,
+    training: bool = False,
+    memo: Memo = shared_memo,
+) -> Recording:
+    """Run ``model`` once, observed, and leave it as it was.
+
+    Args:
+        model: any module; on meta its tensors are swapped for twins for the length of the run.
+        args, kwargs: the inputs; on meta they are swapped for twins as well, small ones with their values known.
+        knows: whether a formula exists for an operator.
+        on_meta: run without memory; off, the model runs for real where its tensors are.
+        training: train mode instead of eval.
+        memo: see :class:`Session`.
+
+    Raises:
+        ForwardError: the model raised; names the module and the shapes it was given.
+        ValueUnknownError: the model needs values that meta tensors do not have.
+    """
+    values = KnownValues() if on_meta else None
+    session = Session(model, knows, memo=memo, values=values)
+    paused = [tape for tape in _open_tapes if not tape.paused]
+    with ExitStack() as stack:
+        for tape in paused:
+            tape.paused = True
+            stack.callback(setattr, tape, "paused", False)
+        stack.enter_context(untouched_generators())
+        stack.enter_context(untouched_model(model))
+        if values is not None:
+            session.note_twins(put_on_meta(model, values))
+            args, kwargs = map_tensors((args, kwargs), lambda t: t if t.is_meta else values.twin(t))
+        else:
+            copy_buffers(model)
+        model.train(training)
+        stack.enter_context(torch.inference_mode())
+        _run(session, model, args, kwargs)
+        return session.recording()
+
+
+def _run(session: Session, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    try:
+        with session:
+            model(*args, **kwargs)
+    except ValueUnknownError:
+        raise
+    except Exception as error:
+        raise _forward_error(session, error) from error
+
+
+def _forward_error(session: Session, error: Exception) -> ForwardError:
+    failure = session.hooks.failure
+    path, shapes = (failure.path, failure.input_shape) if failure and failure.error is error else ("", ())
+    where = f"in {path!r}" if path else "in the model itself"
+    given = f" on input {', '.join(map(format_shape, shapes))}" if shapes else ""
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return ForwardError(f"forward failed {where}{given}: {type(error).__name__}: {reason}", path=path)

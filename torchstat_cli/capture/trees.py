@@ -1,0 +1,69 @@
+"""Walk and rebuild the nested values that modules take and return."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+
+
+def tensors_in(value: object) -> Iterator[torch.Tensor]:
+    """Every tensor inside tuples, lists, mappings, dataclasses and cache-like objects, in order, each object visited once."""
+    yield from _walk(value, set())
+
+
+def _walk(value: object, seen: set[int]) -> Iterator[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        yield value
+        return
+    if value is None or isinstance(value, (int, float, complex, str, bytes)) or id(value) in seen:
+        return
+    if isinstance(value, Mapping):
+        children = list(value.values())
+    elif isinstance(value, (tuple, list, set, frozenset)):
+        children = list(value)
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        children = [getattr(value, field.name, None) for field in dataclasses.fields(value)]
+    elif type(value).__name__.endswith("Cache") or type(value).__name__.endswith("Output"):
+        # Caches and output records of model libraries are plain objects whose tensors are attributes.
+        children = list(vars(value).values())
+    else:
+        return
+    seen.add(id(value))
+    for child in children:
+        yield from _walk(child, seen)
+
+
+def map_tensors(value: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+    """A copy of ``value`` in which every tensor was replaced by ``change(tensor)``; other leaves are kept as they are."""
+    if isinstance(value, torch.Tensor):
+        return change(value)
+    if isinstance(value, tuple):
+        items = [map_tensors(item, change) for item in value]
+        if type(value) is tuple:
+            return tuple(items)
+        # A named tuple takes its fields one by one, other tuple types an iterable (torch.Size, PackedSequence).
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+    if type(value) is list:
+        return [map_tensors(item, change) for item in value]
+    if isinstance(value, dict):
+        changed = {key: map_tensors(item, change) for key, item in value.items()}
+        return changed if type(value) is dict else _same_mapping(value, changed)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: map_tensors(getattr(value, f.name), change) for f in dataclasses.fields(value) if f.init}
+        return dataclasses.replace(value, **fields)
+    return value
+
+
+def _same_mapping(template: dict[Any, Any], items: dict[Any, Any]) -> Any:
+    try:
+        return type(template)(items)
+    except TypeError:  # a mapping type with a constructor of its own: the plain dict serves as keywords just as well
+        return items
+
+
+def shapes_in(value: object) -> tuple[tuple[int, ...], ...]:
+    """The shape of every tensor inside ``value``."""
+    return tuple(tuple(tensor.shape) for tensor in tensors_in(value))

@@ -1,0 +1,62 @@
+"""Swap a model's tensors for stand-ins for the length of a dummy run: meta twins, or copies of the buffers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from torchstat_cli.capture.trees import map_tensors
+from torchstat_cli.capture.values import KnownValues
+
+
+def put_on_meta(model: nn.Module, values: KnownValues) -> dict[int, int]:
+    """Replace every tensor that a module holds by its meta twin; ties stay ties, small buffers keep their known values.
+
+    The caller restores the attributes (``untouched_model``). No memory is copied or touched.
+
+    Returns:
+        The id of every twin of a parameter or buffer, by the id of the original.
+    """
+    twins: dict[int, int] = {}
+
+    def twin(tensor: Tensor) -> Tensor:
+        if tensor.is_meta:
+            return tensor
+        stand_in = values.twin(tensor)
+        twins[id(tensor)] = id(stand_in)
+        return stand_in
+
+    _replace_tensors(model, twin)
+    return twins
+
+
+def copy_buffers(model: nn.Module) -> None:
+    """Replace every buffer by a copy, so that running statistics move in the copy; the caller restores the attributes."""
+    for module in model.modules():
+        if not isinstance(module, torch.jit.ScriptModule):
+            for name, buffer in module._buffers.items():
+                module._buffers[name] = None if buffer is None else buffer.clone()
+
+
+def _replace_tensors(model: nn.Module, change: Callable[[Tensor], Tensor]) -> None:
+    for module in model.modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            continue  # its tensors live in C++; the tape moves them to meta where they meet a meta tensor
+        for registry in (module._parameters, module._buffers):
+            for name, tensor in registry.items():
+                if tensor is not None:
+                    registry[name] = change(tensor)  # type: ignore[assignment]
+        state = vars(module)
+        for name, value in list(state.items()):
+            # Tensors held outside the registries: anchors, caches, an RNN's flat list of weights.
+            if isinstance(value, (Tensor, list, tuple)) and not name.startswith("_modules") and _holds_tensor(value):
+                state[name] = map_tensors(value, change)
+
+
+def _holds_tensor(value: Any) -> bool:
+    if isinstance(value, Tensor):
+        return True
+    return isinstance(value, (list, tuple)) and any(_holds_tensor(item) for item in value)

@@ -1,0 +1,137 @@
+"""``modelstat``: find the command, run it, and be the only place that prints errors and sets exit codes.
+
+0 done, nothing broken · 1 a limit is broken, nothing else · 2 could not decide.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib import import_module
+
+import click
+
+import torchstat_cli
+from torchstat_cli.errors import ModelstatError
+
+COMMANDS = {
+    "profile": "What a model costs, per module or per operator (the default command).",
+    "check": "The CI gate: fail when a model got dearer, and say why.",
+    "compare": "Two models or saved reports side by side.",
+    "nodes": "The names whose activations can be extracted.",
+    "ops": "The operators that have a formula, and what it says.",
+}
+"""Command name, which is also the file in this folder, and its line in ``--help``: read without importing the file."""
+
+DEFAULT_COMMAND = "profile"
+EXIT_UNDECIDED = 2
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's file only when that command runs; a first word that is no command is a model."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"torchstat_cli.cli.{name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS:
+            args = [DEFAULT_COMMAND, *args]
+        return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Options of the default command may come before the model: ``modelstat --depth 1 resnet18``."""
+        own = {name for parameter in self.get_params(ctx) for name in parameter.opts}
+        words = [arg for arg in args if arg.partition("=")[0] not in own]
+        if words and words[0].startswith("-") and not any(word in COMMANDS for word in words):
+            args = [*(arg for arg in args if arg not in words), DEFAULT_COMMAND, *words]
+        return super().parse_args(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Loading a model runs its code. `modelstat COMMAND --help` tells the options of a command.",
+)
+@click.option("--debug", is_flag=True, help="Show the whole traceback of an error.")
+@click.option("--quiet", is_flag=True, help="No notices and no progress on standard error.")
+@click.option("--no-color", is_flag=True, help="No colours; NO_COLOR=1 does the same.")
+@click.version_option(torchstat_cli.__version__, prog_name="modelstat")
+def modelstat(debug: bool, quiet: bool, no_color: bool) -> None:
+    """What a PyTorch model costs and what happens inside it.
+
+    \b
+    modelstat resnet18 --input 1,3,224,224     params, FLOPs, MAdds and memory per module
+    modelstat resnet18 --format csv            for spreadsheets
+    modelstat mypackage.models:build --arg depth=12
+    """
+    if no_color:
+        os.environ["NO_COLOR"] = "1"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    try:
+        result = modelstat.main(args=words or ["--help"], prog_name="modelstat", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except ModelstatError as error:
+        return _report(error.message, error.hint, error, debug)
+    except click.UsageError as error:
+        return _report(error.format_message(), _usage_hint(error), error, debug)
+    except (KeyboardInterrupt, click.Abort) as error:
+        return _report("interrupted", None, error, debug)
+    except BrokenPipeError:
+        # The reader has gone (| head): nobody is left to read anything, the interpreter's last flush included.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_UNDECIDED
+    except click.ClickException as error:
+        return _report(error.format_message(), None, error, debug)
+    except MemoryError as error:
+        return _report("out of memory", "use --device meta, a smaller batch or a smaller model", error, debug)
+    except Exception as error:
+        hint = "this is a bug in modelstat; please report it with the output of --debug"
+        return _report(f"{type(error).__name__}: {error}", hint, error, debug)
+
+
+def _report(message: str, hint: str | None, error: BaseException, debug: bool) -> int:
+    if debug:
+        traceback.print_exception(error)
+    print(f"error: {message}", file=sys.stderr)
+    for line in (hint or "").splitlines():
+        print(f"  {line}", file=sys.stderr)
+    return EXIT_UNDECIDED
+
+
+def _usage_hint(error: click.UsageError) -> str | None:
+    """Close matches for an unknown option, and where the options are told."""
+    context = error.ctx
+    command = context.command_path if context is not None else "modelstat"
+    if isinstance(error, click.NoSuchOption) and context is not None:
+        known = [name for parameter in context.command.get_params(context) for name in parameter.opts]
+        close = get_close_matches(error.option_name, known, n=2)
+        if close:
+            return f"did you mean {' or '.join(close)}? See {command} --help"
+    return f"see {command} --help"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

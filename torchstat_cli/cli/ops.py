@@ -1,0 +1,31 @@
+"""``modelstat ops``: the registry of operator formulas, in words."""
+
+from __future__ import annotations
+
+import sys
+from fnmatch import fnmatchcase
+
+import click
+
+from torchstat_cli.cli.options import output_options
+from torchstat_cli.errors import UsageError
+
+
+@click.command(name="ops")
+@click.argument("pattern", default="*")
+@output_options("table", "csv", "json")
+def command(pattern: str, form: str, output: str | None) -> None:
+    """List the operators that have a formula, what it says and where it comes from.
+
+    PATTERN is a glob on the operator's name, as in 'aten.*pool*'.
+    """
+    from torchstat_cli.api import operator_formulas
+    from torchstat_cli.report.listing import render_listing
+    from torchstat_cli.report.terminal import Terminal
+    from torchstat_cli.report.writing import write
+
+    rows = [row for row in operator_formulas() if fnmatchcase(row[0], pattern)]
+    if not rows:
+        raise UsageError(f"no operator matches {pattern!r}", "write a glob such as 'aten.*pool*', or none to list all")
+    headings = ("operator", "formula", "convention", "source")
+    write(render_listing(headings, rows, form, Terminal.detect(sys.stdout)), output)

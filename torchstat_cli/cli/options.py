@@ -1,0 +1,70 @@
+"""Options that several commands share, each defined once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def model_options(command: Command) -> Command:
+    """Which model, with which inputs, on which device."""
+    for option in reversed(
+        (
+            click.argument("model"),
+            click.option("--input", "inputs", multiple=True, metavar="SPEC", help="[NAME=]SHAPE[:DTYPE], e.g. 1,3,224,224 or ids=1,16:int64<1000; repeatable."),
+            click.option("--inputs", "inputs_from", metavar="MODULE:FN", help="A function that returns the inputs: a tensor, a tuple, a dict or (args, kwargs)."),
+            click.option("--arg", "arguments", multiple=True, metavar="KEY=VALUE", help="An argument of the model's factory; repeatable."),
+            click.option("--dtype", metavar="DTYPE", help="Of floating parameters and inputs, as torch spells it: bfloat16, float16, …"),
+            click.option("--device", default="auto", show_default=True, metavar="DEVICE", help="auto, meta (no memory), cpu, cuda, cuda:N, mps."),
+            click.option("--mode", type=click.Choice(["eval", "train"]), default="eval", show_default=True, help="The training flags of the run."),
+            click.option("--online", is_flag=True, help="Let hf/NAME ask the hub for a config."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def view_options(command: Command) -> Command:
+    """Which rows and columns, in which units."""
+    for option in reversed(
+        (
+            click.option("--depth", type=int, metavar="N", help="Fold modules deeper than N."),
+            click.option("--by", type=click.Choice(["module", "operator", "type"]), default="module", show_default=True, help="What a row is."),
+            click.option("--columns", metavar="A,B,C", help="Columns to show, by their JSON names."),
+            click.option("--sort", metavar="COLUMN", help="Order rows by a column; numbers descend."),
+            click.option("--top", type=int, metavar="N", help="Show the first N rows."),
+            click.option("--filter", "pattern", metavar="GLOB", help="Show rows whose name matches, e.g. 'layer1.*'."),
+            click.option("--units", type=click.Choice(["auto", "raw"]), default="auto", show_default=True, help="11.69 M, or every digit."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def output_options(*formats: str) -> Callable[[Command], Command]:
+    """Where the result goes and how it is written."""
+
+    def add(command: Command) -> Command:
+        for option in reversed(
+            (
+                click.option("--format", "form", type=click.Choice(formats), default=formats[0], show_default=True, help="How to write the result."),
+                click.option("--output", type=click.Path(), metavar="FILE", help="Write to a file instead of standard output."),
+            )
+        ):
+            command = option(command)
+        return command
+
+    return add
+
+
+def notice(text: str) -> None:
+    """A line on standard error, unless ``--quiet``."""
+    context = click.get_current_context(silent=True)
+    quiet = context is not None and context.find_root().params.get("quiet", False)
+    if not quiet:
+        print(f"note: {text}", file=sys.stderr)

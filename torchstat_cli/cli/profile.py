@@ -1,0 +1,72 @@
+"""``modelstat [profile] MODEL``: what a model costs."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from torchstat_cli.cli.options import model_options, notice, output_options, view_options
+from torchstat_cli.errors import UsageError
+
+
+@click.command(name="profile")
+@model_options
+@view_options
+@output_options("table", "csv", "json", "markdown", "html")
+@click.option("--strict", is_flag=True, help="Unknown operators and assumptions are errors.")
+@click.option("--no-memo", is_flag=True, help="Let torch compute every shape instead of remembering repeated operators.")
+def command(
+    model: str,
+    inputs: tuple[str, ...],
+    inputs_from: str | None,
+    arguments: tuple[str, ...],
+    dtype: str | None,
+    device: str,
+    mode: str,
+    online: bool,
+    depth: int | None,
+    by: str,
+    columns: str | None,
+    sort: str | None,
+    top: int | None,
+    pattern: str | None,
+    units: str,
+    form: str,
+    output: str | None,
+    strict: bool,
+    no_memo: bool,
+) -> None:
+    """Show params, FLOPs, MAdds and memory of MODEL, per module or per operator.
+
+    MODEL is package.module:factory, path/to/file.py:factory, a bare name (torchvision, timm or a sample model),
+    torchvision/NAME, timm/NAME or hf/PATH. Loading it runs its code.
+    """
+    from torchstat_cli.report import render
+    from torchstat_cli.report.terminal import Terminal
+    from torchstat_cli.report.view import View, check
+    from torchstat_cli.report.writing import check_place, write
+
+    names = tuple(name.strip() for name in columns.split(",")) if columns is not None else None
+    view = View(by, depth, names, sort, top, pattern, units)  # type: ignore[arg-type]
+    check(view)
+    check_place(output)
+
+    from torchstat_cli import api
+    from torchstat_cli.measure import Settings
+
+    if inputs and inputs_from:
+        raise UsageError("--input and --inputs were both given", "give shapes with --input, or ready inputs with --inputs")
+    settings = Settings(
+        device=device,
+        dtype=api.floating_dtype(dtype) if dtype else None,
+        mode=mode,  # type: ignore[arg-type]
+        strict=strict,
+        memo=not no_memo,
+    )
+    given = api.inputs_from(inputs_from) if inputs_from else api.input_specs(inputs) or None
+    profile, notes = api.measure(model, given, settings, api.parse_arguments(arguments), online=online)
+    for note in notes:
+        notice(note)
+    terminal = Terminal.detect(sys.stdout) if output is None else Terminal()
+    write(render(profile, form, view, terminal), output)

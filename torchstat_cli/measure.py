@@ -1,0 +1,299 @@
+"""One model, one dummy run, one profile: down the placement ladder until a rung holds.
+
+Rungs for a spec: built and run on meta; built for real except its parameters, so that small tables keep their values, and
+run on meta; built and run on the CPU, if it fits. A live model runs on meta twins of its tensors, then where it lies.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+import torchstat_cli
+from torchstat_cli.calculators import Registry, user_registry
+from torchstat_cli.calculators.assemble import assemble
+from torchstat_cli.capture.leaves import unwrap
+from torchstat_cli.capture.memo import Memo, shared_memo
+from torchstat_cli.capture.session import record_dummy_run
+from torchstat_cli.capture.trees import tensors_in
+from torchstat_cli.capture.values import ValueUnknownError
+from torchstat_cli.errors import ForwardError, InputError, PlacementError, StrictError, UsageError
+from torchstat_cli.loading import (
+    Inputs,
+    InputSpec,
+    ModelSource,
+    Placed,
+    batch_hint,
+    default_inputs,
+    inputs_on,
+    make_inputs,
+    memory_limit,
+    place,
+    place_meta_parameters,
+    place_on_cpu,
+)
+from torchstat_cli.records import InputRecord, Profile, Provenance, Recording
+
+Mode = Literal["eval", "train"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to run; what is run comes separately."""
+
+    device: str = "auto"  # "auto", "meta", or a device as torch spells it
+    dtype: torch.dtype | None = None  # of floating parameters, buffers and generated inputs; None leaves them
+    mode: Mode = "eval"
+    strict: bool = False  # unknown operators and assumptions are errors
+    memo: bool = True  # answer repeated operators from memory
+    registry: Registry = field(default_factory=user_registry)
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("eval", "train"):
+            raise UsageError(f"there is no mode {self.mode!r}", "use eval or train")
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One way to run the model."""
+
+    model: nn.Module
+    inputs: Inputs
+    on_meta: bool
+    placement: str
+    notes: tuple[str, ...] = ()
+
+
+InputsFor = Callable[[nn.Module, str], Inputs]
+"""The inputs of a model on a device."""
+
+
+def profile_spec(
+    source: ModelSource, given: Inputs | tuple[InputSpec, ...] | None, settings: Settings
+) -> tuple[Profile, tuple[str, ...]]:
+    """The profile of what a spec points at, and notes on how it was reached.
+
+    Args:
+        source: what to build.
+        given: ready inputs, specs of dummy inputs, or None for the model's own example.
+        settings: how to run.
+
+    Raises:
+        ModelstatError: see the tree; the model cannot be built, placed or run, or its inputs are missing.
+    """
+
+    def inputs_for(model: nn.Module, device: str) -> Inputs:
+        dtype = settings.dtype or _floating_dtype(model)
+        if given is None:
+            inputs = default_inputs(source, device=device, dtype=dtype)
+            if inputs is None:
+                raise _missing_inputs(source.spec, model)
+            return inputs
+        if isinstance(given, tuple):
+            return make_inputs(given, device=device, dtype=dtype)
+        return inputs_on(given, device=device)
+
+    rungs = _spec_rungs(source, inputs_for, settings)
+    profile, notes = _first_that_holds(rungs, settings, (source.spec, source.resolved, source.source))
+    return profile, (*source.notices, *notes)
+
+
+def profile_live(
+    model: nn.Module, given: Inputs | tuple[InputSpec, ...], settings: Settings
+) -> tuple[Profile, tuple[str, ...]]:
+    """The profile of a live model, which stays where it is and as it is, and notes on how it was reached.
+
+    Raises:
+        ModelstatError: see the tree; the model cannot be run.
+    """
+    inner, note = unwrap(model)
+    rungs = _live_rungs(inner, given, settings)
+    resolved = f"{type(inner).__module__}:{type(inner).__qualname__}"
+    profile, notes = _first_that_holds(rungs, settings, (None, resolved, _source_line(type(inner))))
+    return profile, ((note, *notes) if note else notes)
+
+
+def _spec_rungs(source: ModelSource, inputs_for: InputsFor, settings: Settings) -> Iterator[Rung]:
+    placed = place(source, settings.device, dtype=settings.dtype)
+    yield _rung(placed, inputs_for)
+    if placed.placement == "meta":
+        yield _rung(place_meta_parameters(source, dtype=settings.dtype), inputs_for)
+    if settings.device == "auto" and placed.placement.startswith("meta"):
+        yield _rung(place_on_cpu(source, dtype=settings.dtype, limit_bytes=memory_limit()), inputs_for)
+
+
+def _rung(placed: Placed, inputs_for: InputsFor) -> Rung:
+    model, note = unwrap(placed.model)
+    on_meta = placed.placement.startswith("meta")
+    inputs = inputs_for(model, "meta" if on_meta else placed.placement)
+    placement = "meta+values" if placed.placement == "meta-parameters" else placed.placement
+    return Rung(model, inputs, on_meta, placement, (*placed.notes, *((note,) if note else ())))
+
+
+def _live_rungs(model: nn.Module, given: Inputs | tuple[InputSpec, ...], settings: Settings) -> Iterator[Rung]:
+    home = _home(model)
+    if settings.device in ("auto", "meta"):
+        yield Rung(model, _live_inputs(model, given, "meta"), True, "meta")
+    elif torch.device(settings.device).type != home.type:
+        raise UsageError(
+            f"the model lies on {home}, not on {settings.device}", f"move it first, or use device='auto' or '{home}'"
+        )
+    if settings.device != "meta" and home.type != "meta":
+        yield Rung(model, _live_inputs(model, given, str(home)), False, str(home))
+
+
+def _live_inputs(model: nn.Module, given: Inputs | tuple[InputSpec, ...], device: str) -> Inputs:
+    if isinstance(given, tuple):
+        return make_inputs(given, device=device, dtype=_floating_dtype(model))
+    return given if device == "meta" else inputs_on(given, device=device)
+
+
+def _first_that_holds(
+    rungs: Iterator[Rung], settings: Settings, origin: tuple[str | None, str, str | None]
+) -> tuple[Profile, tuple[str, ...]]:
+    failure: Exception | None = None
+    notes: tuple[str, ...] = ()
+    try:
+        for rung in rungs:
+            try:
+                recording = _record(rung, settings)
+            except (ValueUnknownError, ForwardError) as error:
+                if not rung.on_meta or not _only_meta_explains(error):
+                    raise _with_input_hint(error, rung.inputs) from error.__cause__
+                failure = error
+                notes = (f"not run on {rung.placement}: {error.message}",)
+                continue
+            return _profile(rung, recording, settings, origin), (*notes, *rung.notes)
+    except PlacementError as error:
+        if failure is None:
+            raise
+        raise PlacementError(f"{error.message}; and it cannot run without memory: {failure}", error.hint) from failure
+    assert failure is not None  # a ladder has at least one rung
+    raise PlacementError(str(failure).splitlines()[0], "run it for real: --device cpu") from failure
+
+
+def _record(rung: Rung, settings: Settings) -> Recording:
+    return record_dummy_run(
+        rung.model,
+        rung.inputs.args,
+        rung.inputs.kwargs,
+        settings.registry.knows,
+        on_meta=rung.on_meta,
+        training=settings.mode == "train",
+        memo=shared_memo if settings.memo else Memo(skip_kernels=False),
+    )
+
+
+def _only_meta_explains(error: Exception) -> bool:
+    """Whether a run with real tensors may succeed where this one failed."""
+    if isinstance(error, ValueUnknownError):
+        return True
+    cause = error.__cause__
+    text = str(cause).lower()
+    return isinstance(cause, NotImplementedError) or any(
+        sign in text for sign in ("meta tensor", "meta device", "device meta", "on meta", "'meta'", "same device", "data-dependent")
+    )
+
+
+def _with_input_hint(error: ForwardError | ValueUnknownError, inputs: Inputs) -> Exception:
+    if isinstance(error, ForwardError) and error.hint is None:
+        hint = batch_hint(inputs) or "give inputs that fit with --input, or see the whole traceback with --debug"
+        return ForwardError(error.message, hint, path=error.path)
+    return error
+
+
+def live_provenance(model: nn.Module, recording: Recording) -> Provenance:
+    """Where a profile of a user's own loop comes from; its inputs are those of the model's first call."""
+    root = recording.modules[0]
+    return Provenance(
+        spec=None,
+        resolved=f"{type(model).__module__}:{type(model).__qualname__}",
+        class_name=type(model).__name__,
+        inputs=tuple(InputRecord(None, shape, root.dtype or "") for shape in root.input_shape),
+        placement=str(_home(model)),
+        mode="train" if model.training else "eval",
+        assumptions=(),
+        torch=torch.__version__.partition("+")[0],
+        version=torchstat_cli.__version__,
+        source=_source_line(type(model)),
+    )
+
+
+def _profile(
+    rung: Rung, recording: Recording, settings: Settings, origin: tuple[str | None, str, str | None]
+) -> Profile:
+    spec, resolved, source = origin
+    placement = "meta+values" if recording.carried_values and rung.placement == "meta" else rung.placement
+    provenance = Provenance(
+        spec=spec,
+        resolved=resolved,
+        class_name=type(rung.model).__name__,
+        inputs=_input_records(rung.inputs),
+        placement=placement,
+        mode=settings.mode,
+        assumptions=recording.assumptions,
+        torch=torch.__version__.partition("+")[0],
+        version=torchstat_cli.__version__,
+        source=source,
+    )
+    profile = assemble(recording, provenance, settings.registry)
+    if settings.strict:
+        _refuse_guesses(profile)
+    return profile
+
+
+def _refuse_guesses(profile: Profile) -> None:
+    if profile.unknown:
+        names = ", ".join(f"{unknown.op} ({unknown.calls} calls)" for unknown in profile.unknown)
+        raise StrictError(
+            f"no formula for {names}, so the totals are only lower bounds",
+            "register one with @torchstat_cli.formula, or leave --strict out",
+        )
+    if profile.provenance.assumptions:
+        raise StrictError(
+            f"the numbers rest on assumptions: {'; '.join(profile.provenance.assumptions)}",
+            "run for real with --device cpu, or leave --strict out",
+        )
+
+
+def _input_records(inputs: Inputs) -> tuple[InputRecord, ...]:
+    def record(name: str | None, value: Any) -> list[InputRecord]:
+        return [
+            InputRecord(name, tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
+            for tensor in tensors_in(value)
+        ]
+
+    named = [*((None, value) for value in inputs.args), *inputs.kwargs.items()]
+    return tuple(entry for name, value in named for entry in record(name, value))
+
+
+def _missing_inputs(spec: str, model: nn.Module) -> InputError:
+    parameters = [p for p in inspect.signature(model.forward).parameters.values() if p.default is p.empty]
+    wanted = ", ".join(p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY))
+    return InputError(
+        f"{spec} does not say what input it takes; its forward wants {wanted or 'something'}",
+        "give one: --input 1,3,224,224 (or --inputs module:function)",
+    )
+
+
+def _floating_dtype(model: nn.Module) -> torch.dtype:
+    """The dtype of the first floating parameter or buffer, torch's default without one."""
+    tensors = (*model.parameters(), *model.buffers())
+    return next((tensor.dtype for tensor in tensors if tensor.is_floating_point()), torch.get_default_dtype())
+
+
+def _home(model: nn.Module) -> torch.device:
+    tensors = (*model.parameters(), *model.buffers())
+    return tensors[0].device if tensors else torch.device("cpu")
+
+
+def _source_line(kind: type) -> str | None:
+    try:
+        return f"{inspect.getsourcefile(kind)}:{inspect.getsourcelines(kind)[1]}"
+    except (OSError, TypeError):
+        return None
