@@ -1,0 +1,45 @@
+"""Turn a model spec and input specs into a module and dummy inputs, on a device that can hold them."""
+
+from __future__ import annotations
+
+from torchstat_cli.loading.inputs import (
+    Inputs,
+    InputSpec,
+    as_inputs,
+    batch_hint,
+    default_inputs,
+    inputs_on,
+    load_inputs,
+    make_inputs,
+    parse_input,
+)
+from torchstat_cli.loading.placement import (
+    Placed,
+    memory_limit,
+    module_bytes,
+    place,
+    place_meta_parameters,
+    place_on_cpu,
+)
+from torchstat_cli.loading.spec import ModelSource, find_model, parse_arguments
+
+__all__ = [
+    "InputSpec",
+    "Inputs",
+    "ModelSource",
+    "Placed",
+    "as_inputs",
+    "batch_hint",
+    "default_inputs",
+    "find_model",
+    "inputs_on",
+    "load_inputs",
+    "make_inputs",
+    "memory_limit",
+    "module_bytes",
+    "parse_arguments",
+    "parse_input",
+    "place",
+    "place_meta_parameters",
+    "place_on_cpu",
+]

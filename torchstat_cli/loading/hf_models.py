@@ -1,0 +1,176 @@
+"""transformers models from a configuration: a local file or folder, with permission one from the hub; never weights."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import functools
+import importlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from torchstat_cli.errors import SpecError
+from torchstat_cli.loading.builders import refuse_weights
+from torchstat_cli.loading.factories import build_module, location
+from torchstat_cli.loading.failures import describe, suggestion
+from torchstat_cli.loading.hf_inputs import leaves_images_out, usual_inputs
+from torchstat_cli.loading.source import ModelSource
+from torchstat_cli.loading.state import untouched_process
+
+_KERNEL_CHOICES = ("attn_implementation", "experts_implementation")  # of the builder, not of the configuration
+
+
+def find(name: str, arguments: Mapping[str, object], *, online: bool = False) -> ModelSource:
+    """The source of ``hf/NAME_OR_PATH``.
+
+    Args:
+        name: a config.json, its folder, or with ``online`` a name on the hub.
+        arguments: new values in the configuration; ``attn_implementation``, ``experts_implementation`` choose kernels.
+        online: whether the hub may be asked for the configuration.
+
+    Raises:
+        SpecError: there is no such configuration, or transformers cannot use it.
+    """
+    refuse_weights(arguments)
+    path = Path(name).expanduser()
+    local = _local_config(name, path, online=online)
+    kernels = {key: value for key, value in arguments.items() if key in _KERNEL_CHOICES}
+    changes = {key: value for key, value in arguments.items() if key not in _KERNEL_CHOICES}
+    with untouched_process(), contextlib.nullcontext() if local is None else _offline():
+        config = _read_config(name, local, changes)
+        model_class = _model_class(name, config)
+    notices: tuple[str, ...] = ()
+    if leaves_images_out(model_class, config):
+        notices = (f"the usual input of {config.model_type} is text alone; add images with --inputs",)
+    return ModelSource(
+        spec=f"hf/{name}",
+        resolved=f"transformers:{model_class.__name__}",
+        build=functools.partial(build_module, f"hf/{name}", functools.partial(_build, model_class, config, kernels)),
+        example_inputs=_example(model_class, config),
+        source=location(model_class),
+        notices=notices,
+    )
+
+
+def _example(model_class: Any, config: Any) -> Any:
+    return functools.partial(usual_inputs, model_class, config) if usual_inputs(model_class, config) else None
+
+
+def _build(model_class: Any, config: Any, kernels: Mapping[str, object]) -> nn.Module:
+    """What AutoModel.from_config does: it honours the configuration's dtype, which calling the class does not."""
+    with _offline():
+        module: nn.Module = model_class._from_config(copy.deepcopy(config), **kernels)
+    return module
+
+
+def _local_config(name: str, path: Path, *, online: bool) -> Path | None:
+    """The configuration file, None where the hub is to be asked.
+
+    Raises:
+        SpecError: there is none.
+    """
+    if not name:
+        raise SpecError("hf/ names no model", hint="write hf/PATH, a config.json or its folder")
+    if path.is_dir():
+        if (path / "config.json").is_file():
+            return path / "config.json"
+        raise SpecError(
+            f"the folder {name} holds no config.json", hint="save one there with config.save_pretrained(folder)"
+        )
+    if path.is_file():
+        return path
+    if online:
+        return None
+    raise SpecError(
+        f"there is no file or folder {name}",
+        hint=f"relative paths start at {os.getcwd()}; a name on the hub needs --online",
+    )
+
+
+def _read_config(name: str, local: Path | None, changes: Mapping[str, object]) -> Any:
+    auto = importlib.import_module("transformers.models.auto.configuration_auto")
+    if local is not None:
+        _check_file(local, auto.CONFIG_MAPPING)
+    try:
+        config = auto.AutoConfig.from_pretrained(str(local or name), local_files_only=local is not None)
+        unknown = [key for key in changes if not hasattr(config, key)]
+        if not unknown and changes:
+            config = auto.AutoConfig.from_pretrained(str(local or name), local_files_only=local is not None, **changes)
+    except Exception as error:  # transformers raises many kinds; each is told with its cause
+        raise SpecError(
+            f"transformers cannot read the configuration of {name}: {describe(error)}",
+            hint="check the file and the --arg values against the model's configuration class",
+        ) from error
+    if unknown:
+        raise SpecError(
+            f"the configuration of {name} has no value {unknown[0]!r}{suggestion(unknown[0], config.to_dict())}",
+            hint=f"--arg changes values of its {type(config).__name__}",
+        )
+    # Some vision models would fetch a pretrained backbone while they are built.
+    if getattr(config, "use_pretrained_backbone", False):
+        config.use_pretrained_backbone = False
+    return config
+
+
+def _check_file(path: Path, known_types: Any) -> None:
+    """Refuse a file that is no model configuration, in words.
+
+    Raises:
+        SpecError: it cannot be read, is no JSON object, or names no model type that this transformers knows.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SpecError(f"{path} is no JSON file: {error}", hint="hf/ takes a transformers config.json") from error
+    model_type = content.get("model_type") if isinstance(content, dict) else None
+    if not isinstance(model_type, str):
+        raise SpecError(f"{path} names no model_type", hint="hf/ takes a transformers config.json")
+    if model_type not in known_types:
+        version = importlib.import_module("transformers").__version__
+        remote = "its code lies on the hub, which is never run; " if content.get("auto_map") else ""
+        raise SpecError(
+            f"transformers {version} knows no model type {model_type!r}{suggestion(model_type, known_types.keys())}",
+            hint=f"{remote}install the transformers that has it, or name the class as package.module:factory",
+        )
+
+
+def _model_class(name: str, config: Any) -> Any:
+    """The class that the configuration's ``architectures`` name first, else the base model of its type."""
+    transformers = importlib.import_module("transformers")
+    architectures = getattr(config, "architectures", None) or []
+    try:
+        if architectures:
+            return getattr(transformers, architectures[0])
+        mapped = importlib.import_module("transformers.models.auto.modeling_auto").MODEL_MAPPING[type(config)]
+    except (AttributeError, KeyError) as error:
+        wanted = repr(architectures[0]) if architectures else f"base model for {config.model_type!r}"
+        close = suggestion(architectures[0], dir(transformers)) if architectures else ""
+        raise SpecError(
+            f"the configuration of {name} wants {wanted}, which transformers {transformers.__version__} lacks{close}",
+            hint='change it with --arg architectures=["ClassName"]',
+        ) from error
+    return mapped[0] if isinstance(mapped, (list, tuple)) else mapped
+
+
+@contextlib.contextmanager
+def _offline() -> Iterator[None]:
+    """Keep the hub's client off the network, also where a library was imported before and has read its settings."""
+    constants: Any = importlib.import_module("huggingface_hub.constants")
+    names = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+    environment, constant = {name: os.environ.get(name) for name in names}, constants.HF_HUB_OFFLINE
+    os.environ.update(dict.fromkeys(names, "1"))
+    constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = constant
+        for name, value in environment.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,154 @@
+"""The libraries that know models by name; a new library is one entry in ``PROVIDERS``."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from torchstat_cli.errors import SpecError
+from torchstat_cli.loading import hf_models, sample_catalog, timm_models, torchvision_models
+from torchstat_cli.loading.failures import describe, root_cause, suggestion
+from torchstat_cli.loading.source import ModelSource
+from torchstat_cli.loading.state import untouched_process
+
+
+class _Find(Protocol):
+    def __call__(self, name: str, arguments: Mapping[str, object]) -> ModelSource: ...
+
+
+@dataclass(frozen=True)
+class Provider:
+    """A model library."""
+
+    prefix: str  # what stands before the slash
+    package: str  # what is imported
+    install: str  # command that installs it
+    names: Callable[[], list[str]]  # every model it can build; needs the package
+    knows: Callable[[str], bool]  # whether it builds this name; needs the package
+    find: _Find  # the source of a name it knows
+
+
+PROVIDERS = (
+    Provider(
+        "torchvision",
+        "torchvision",
+        "pip install torchvision",
+        torchvision_models.names,
+        torchvision_models.knows,
+        torchvision_models.find,
+    ),
+    Provider("timm", "timm", "pip install timm", timm_models.names, timm_models.knows, timm_models.find),
+    Provider(
+        "sample_models",
+        "sample_models",
+        "pip install torchstat-cli",
+        sample_catalog.names,
+        sample_catalog.knows,
+        sample_catalog.find,
+    ),
+)
+"""In the order in which a bare name is looked up."""
+
+PREFIXES = (*(provider.prefix for provider in PROVIDERS), "hf")
+
+
+def find(prefix: str, name: str, arguments: Mapping[str, object], *, online: bool = False) -> ModelSource:
+    """The source of ``prefix/name``.
+
+    Raises:
+        SpecError: the library is missing or broken, or knows no such model.
+    """
+    if prefix == "hf":
+        _require("transformers", "pip install transformers")
+        return hf_models.find(name, arguments, online=online)
+    provider = next(provider for provider in PROVIDERS if provider.prefix == prefix)
+    _require(provider.package, provider.install)
+    if not name or not provider.knows(name):
+        raise SpecError(
+            f"{prefix} has no model {name!r}{suggestion(name, provider.names())}",
+            hint=f"it has {len(provider.names())} models; {_listing(prefix)}",
+        )
+    return replace(provider.find(name, arguments), spec=f"{prefix}/{name}")
+
+
+def find_bare(name: str, arguments: Mapping[str, object]) -> ModelSource:
+    """The source of a bare name: the first installed library that knows it.
+
+    Raises:
+        SpecError: no library knows the name; libraries that could not be asked are named.
+    """
+    broken: dict[str, list[str]] = {}
+    asked: list[Provider] = []
+    for provider in PROVIDERS:
+        if importlib.util.find_spec(provider.package) is None:
+            continue
+        cause = _import_trouble(provider.package)
+        if cause is not None:
+            broken.setdefault(cause, []).append(provider.prefix)
+            continue
+        asked.append(provider)
+        if provider.knows(name):
+            return replace(provider.find(name, arguments), spec=name, notices=_notices(broken))
+    known = [known_name for provider in asked for known_name in provider.names()]
+    raise SpecError(f"no model {name!r}{suggestion(name, known)}", hint=_not_found_hint(name, asked, broken))
+
+
+def _not_found_hint(name: str, asked: list[Provider], broken: Mapping[str, list[str]]) -> str:
+    if "." in name:
+        module, _, factory = name.rpartition(".")
+        return f"a factory is written with a colon: {module}:{factory}"
+    absent = [provider.prefix for provider in PROVIDERS if importlib.util.find_spec(provider.package) is None]
+    hint = f"asked {', '.join(provider.prefix for provider in asked)}; your own model is package.module:factory"
+    if absent:
+        hint += f"; not installed: {', '.join(absent)}"
+    return "; ".join((hint, *_notices(broken)))
+
+
+def _notices(broken: Mapping[str, list[str]]) -> tuple[str, ...]:
+    return tuple(
+        f"{' and '.join(libraries)} {'is' if len(libraries) == 1 else 'are'} installed but cannot be imported: "
+        f"{cause} ({_remedy(cause)})"
+        for cause, libraries in broken.items()
+    )
+
+
+def _remedy(cause: str) -> str:
+    if "torchvision::" in cause:
+        return "install the torch and torchvision of one release from the same package index"
+    return "reinstall it beside the torch in use"
+
+
+def _import_trouble(package: str) -> str | None:
+    """Why an installed package cannot be imported, None when it can."""
+    try:
+        with untouched_process():
+            importlib.import_module(package)
+    except Exception as error:  # a broken library may raise anything; the cause goes to the user
+        cause = root_cause(error)
+        return describe(cause) if isinstance(cause, SyntaxError) else " ".join(str(cause).split())
+    return None
+
+
+def _require(package: str, install: str) -> None:
+    """Import a library that the user named.
+
+    Raises:
+        SpecError: it is not installed, or importing it raised.
+    """
+    if importlib.util.find_spec(package) is None:
+        raise SpecError(f"{package} is not installed", hint=install)
+    cause = _import_trouble(package)
+    if cause is not None:
+        raise SpecError(f"{package} is installed but cannot be imported: {cause}", hint=_remedy(cause))
+
+
+def _listing(prefix: str) -> str:
+    listings = {
+        "torchvision": "torchvision.models.list_models() lists them",
+        "timm": "timm.list_models() lists them",
+        "sample_models": "sample_models.CATALOG lists them",
+    }
+    return listings[prefix]

@@ -1,0 +1,20 @@
+"""What a spec points at, before anything is built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """A model that can be built, as often as a placement needs."""
+
+    spec: str  # as written
+    resolved: str  # "torchvision.models:resnet18"
+    build: Callable[[], nn.Module]  # returns the module or raises BuildError
+    example_inputs: Callable[[], object] | Sequence[str] | None = None  # the usual inputs, or specs of them
+    source: str | None = None  # "file:line" of the factory
+    notices: tuple[str, ...] = ()  # what the user should know about how the spec was resolved
