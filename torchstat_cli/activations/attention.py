@@ -1,0 +1,89 @@
+"""Find attention while a model runs: fused kernels, `nn.MultiheadAttention`, softmax in attention modules."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .attention_maps import MapSubset, fused_map, multihead_map
+from .events import Event, MapSource
+from .naming import ModuleTable
+
+_ATTENTION_CLASS = re.compile(r"attention|attn", re.IGNORECASE)
+_SOFTMAXES: frozenset[Any] = frozenset({F.softmax, torch.softmax, Tensor.softmax})
+_SDPA_PARAMETERS = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
+
+
+class MapListener(Protocol):
+    """Hears of every attention map."""
+
+    def take_map(self, path: str, call_name: str, source: MapSource) -> None:
+        """The module ``path`` attended; ``source`` computes the map, (batch, heads, queries, keys)."""
+
+
+class AttentionFinder:
+    """Recognises attention among module calls and operator calls, and names it by the attention module."""
+
+    def __init__(self, table: ModuleTable, listener: MapListener, subset: MapSubset) -> None:
+        self._table = table
+        self._listener = listener
+        self._subset = subset
+        self._counts: dict[str, int] = defaultdict(int)
+
+    def heard_operator(
+        self,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        result: Any,
+        running: Iterable[Event],
+    ) -> None:
+        """Look at one operator call made inside the modules ``running``, innermost first."""
+        if function is F.scaled_dot_product_attention:
+            call = {**dict(zip(_SDPA_PARAMETERS, args, strict=False)), **kwargs}
+            self._found(_owner(running), lambda: fused_map(**call, subset=self._subset))
+        elif function in _SOFTMAXES and isinstance(result, Tensor) and _is_map(args, kwargs, result):
+            owner = _attention_module(running)
+            if owner is not None:
+                self._found(owner.path, lambda: self._subset.of(result.detach()).clone())
+
+    def heard_module(self, event: Event, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        """Look at one finished module call."""
+        if isinstance(event.module, nn.MultiheadAttention):
+            module = event.module
+            self._found(event.path, lambda: multihead_map(module, args, kwargs, output, self._subset))
+
+    def _found(self, path: str, source: MapSource) -> None:
+        call_name = self._table.call_name(path, self._counts[path])
+        self._counts[path] += 1
+        self._listener.take_map(path, call_name, source)
+
+
+def has_attention(model: nn.Module) -> bool:
+    """Whether any module's class calls itself attention."""
+    return any(_ATTENTION_CLASS.search(type(module).__name__) for module in model.modules())
+
+
+def _attention_module(running: Iterable[Event]) -> Event | None:
+    return next((event for event in running if _ATTENTION_CLASS.search(type(event.module).__name__)), None)
+
+
+def _owner(running: Iterable[Event]) -> str:
+    """The innermost attention module, else the innermost module of all, "" where a bare function attends."""
+    events = list(running)
+    owner = _attention_module(events) or next(iter(events), None)
+    return owner.path if owner else ""
+
+
+def _is_map(args: tuple[Any, ...], kwargs: dict[str, Any], result: Tensor) -> bool:
+    """Whether a softmax over the last of three or more dimensions took place."""
+    dim = kwargs.get("dim", args[1] if len(args) > 1 else None)
+    return result.dim() >= 3 and isinstance(dim, int) and dim % result.dim() == result.dim() - 1
+
+

@@ -1,0 +1,122 @@
+"""Compute the attention map that a fused kernel never shows: softmax(Q Kᵀ · scale + mask)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Subset = Sequence[int] | slice | None
+
+
+@dataclass(frozen=True, slots=True)
+class MapSubset:
+    """Which part of a map of shape (…, heads, queries, keys) is wanted; full maps grow with the square of the tokens."""
+
+    heads: Subset = None
+    queries: Subset = None
+    keys: Subset = None
+
+    def of(self, maps: Tensor) -> Tensor:
+        """The wanted part of full maps, shape (…, heads, queries, keys)."""
+        if maps.dim() > 3:
+            maps = _choose(maps, -3, self.heads)
+        return _choose(_choose(maps, -2, self.queries), -1, self.keys)
+
+
+def _choose(tensor: Tensor, dim: int, subset: Subset) -> Tensor:
+    if subset is None:
+        return tensor
+    size = tensor.size(dim)
+    indices = range(*subset.indices(size)) if isinstance(subset, slice) else subset
+    outside = [index for index in indices if not -size <= index < size]
+    if outside:
+        raise IndexError(f"{outside[0]} is no index into {size} along dimension {dim} of the attention map")
+    return tensor.index_select(dim, torch.tensor([index % size for index in indices], device=tensor.device))
+
+
+@torch.no_grad()
+def fused_map(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    *,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+    subset: MapSubset | None = None,
+) -> Tensor:
+    """The map of one ``scaled_dot_product_attention`` call, with that function's arguments; before dropout.
+
+    ``query`` is (…, heads, queries, width), ``key`` (…, key heads, keys, width). The result is (…, heads, queries, keys)
+    in the query's dtype, with only the heads, queries and keys of ``subset``.
+    """
+    subset = subset or MapSubset()
+    if enable_gqa:
+        # Grouped queries: each key head serves the same number of consecutive query heads.
+        key = key.repeat_interleave(query.size(-3) // key.size(-3), dim=-3)
+    bias = _bias(query, key, attn_mask, is_causal)
+    if query.dim() > 3:
+        query, key = _choose(query, -3, subset.heads), _choose(key, -3, subset.heads)
+        bias = _choose(bias, -3, subset.heads) if bias is not None and bias.dim() > 2 and bias.size(-3) > 1 else bias
+    query = _choose(query, -2, subset.queries)
+    bias = _choose(bias, -2, subset.queries) if bias is not None and bias.size(-2) > 1 else bias
+    # Half precision overflows before the softmax; kernels accumulate in float32 too.
+    precise = query.dtype if query.dtype == torch.float64 else torch.float32
+    factor = 1.0 / math.sqrt(query.size(-1)) if scale is None else scale
+    scores = (query.to(precise) * factor) @ key.to(precise).transpose(-2, -1)
+    if bias is not None:
+        scores = scores + bias.to(precise)
+    # A row whose every key is masked has no distribution; the kernels return zeros there.
+    masked_out = scores.isneginf().all(dim=-1, keepdim=True)
+    maps = scores.softmax(dim=-1).masked_fill(masked_out, 0.0).to(query.dtype)
+    return _choose(maps, -1, subset.keys)
+
+
+def _bias(query: Tensor, key: Tensor, attn_mask: Tensor | None, is_causal: bool) -> Tensor | None:
+    """Mask and causal flag as one additive term, None where nothing is masked."""
+    if attn_mask is not None and attn_mask.dtype == torch.bool:
+        zeros = torch.zeros(attn_mask.shape, device=query.device)
+        attn_mask = zeros.masked_fill(~attn_mask, -math.inf)
+    if is_causal:
+        allowed = torch.ones(query.size(-2), key.size(-2), dtype=torch.bool, device=query.device).tril()
+        causal = torch.zeros(allowed.shape, device=query.device).masked_fill(~allowed, -math.inf)
+        attn_mask = causal if attn_mask is None else attn_mask + causal
+    return attn_mask
+
+
+
+@torch.no_grad()
+def multihead_map(
+    module: nn.MultiheadAttention,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    output: Any,
+    subset: MapSubset | None = None,
+) -> Tensor:
+    """The map of one ``nn.MultiheadAttention`` call, (batch, heads, queries, keys); before dropout.
+
+    The module is asked a second time, for weights per head, so that the first answer stays untouched to the last bit.
+    """
+    subset = subset or MapSubset()
+    dropout = module.dropout
+    wanted = {**kwargs, "need_weights": True, "average_attn_weights": False}
+    positional = args[:4] + args[5:6]  # query, key, value, key_padding_mask, attn_mask; need_weights lies between
+    names = ("query", "key", "value", "key_padding_mask", "attn_mask")
+    wanted.update(zip(names, positional, strict=False))
+    if len(args) > 7:
+        wanted["is_causal"] = args[7]
+    try:
+        module.dropout = 0.0
+        # Straight to the class: neither this hook nor anybody else's fires again.
+        maps: Tensor = nn.MultiheadAttention.forward(module, **wanted)[1]  # type: ignore[assignment]
+    finally:
+        module.dropout = dropout
+    return subset.of(maps)

@@ -1,0 +1,123 @@
+"""Name what can be extracted: true module paths, `path.operator` for operators, `_1`, `_2` for repetitions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol
+
+from torch import nn
+
+from .wrappers import clean_path, unwrap
+
+_SUFFIX = re.compile(r"(?P<stem>.+)_(?P<number>[0-9]+)")
+
+
+@dataclass(frozen=True)
+class ModuleTable:
+    """The modules of a model by their true paths, wrappers stripped."""
+
+    modules: dict[str, nn.Module]  # first path of each module -> module, registration order, "" is the root
+    aliases: dict[str, str]  # every further path of a shared module -> its first path
+
+    @classmethod
+    def of(cls, model: nn.Module) -> ModuleTable:
+        """The table of ``model``, seen through its wrappers (:func:`~.wrappers.unwrap`)."""
+        modules: dict[str, nn.Module] = {}
+        aliases: dict[str, str] = {}
+        first: dict[nn.Module, str] = {}
+        for raw_path, module in unwrap(model).named_modules(remove_duplicate=False):
+            path = clean_path(raw_path)
+            # A compiled child appears as itself and as its wrapper under one clean path; the inner module is the true one.
+            if path in modules and hasattr(modules[path], "_orig_mod"):
+                modules[path] = module
+                first[module] = path
+            elif module in first:
+                if first[module] != path:
+                    aliases[path] = first[module]
+            elif path not in modules:
+                modules[path] = module
+                first[module] = path
+        return cls(modules, aliases)
+
+    @cached_property
+    def paths(self) -> dict[nn.Module, str]:
+        """Each module's first path."""
+        return {module: path for path, module in self.modules.items()}
+
+    def __contains__(self, path: object) -> bool:
+        return path in self.modules or path in self.aliases
+
+    def first_path(self, path: str) -> str:
+        """The path under which ``path``'s module is named."""
+        return self.aliases.get(path, path)
+
+    def call_name(self, path: str, call: int) -> str:
+        """The name of call number ``call`` (0 is the first) of the module ``path``.
+
+        ``fc``, ``fc_1``, ``fc_2`` …; a suffix that is some module's own path is passed over, so no name means two things.
+        """
+        name, number = path, 0
+        for _ in range(call):
+            number += 1
+            while (name := f"{path}_{number}") in self:
+                number += 1
+        return name
+
+    def call_of(self, name: str) -> tuple[str, int] | None:
+        """The inverse of :meth:`call_name`: ``(path, call)``, or None where ``name`` is no call of a module."""
+        if name in self:
+            return self.first_path(name), 0
+        match = _SUFFIX.fullmatch(name)
+        if match is None or match["stem"] not in self or match["number"].startswith("0"):
+            return None
+        stem, number = match["stem"], int(match["number"])
+        taken = sum(f"{stem}_{other}" in self for other in range(1, number))
+        return self.first_path(stem), number - taken
+
+
+class Numbering(Protocol):
+    """Hands out names that are unique within one run."""
+
+    def name(self, base: str) -> str:
+        """The name of the next node called ``base``."""
+
+
+@dataclass
+class TrueNumbering:
+    """The default scheme: a name never means another module than the one that bears it."""
+
+    taken: Container[str]  # module paths: no repetition may be called like a module
+    _counts: dict[str, int] = field(default_factory=dict)
+
+    def name(self, base: str) -> str:
+        """``base``, then ``base_1``, ``base_2`` …, passing over module paths."""
+        if base not in self._counts:
+            self._counts[base] = 0
+            return base
+        while True:
+            self._counts[base] += 1
+            name = f"{base}_{self._counts[base]}"
+            if name not in self.taken:
+                return name
+
+
+@dataclass
+class TorchvisionNumbering:
+    """torchvision's scheme: digits at the end of any name are taken off first, module names included."""
+
+    _latest: dict[str, int] = field(default_factory=dict)  # stem -> suffix of the latest name with that stem, 0 for none
+
+    def name(self, base: str) -> str:
+        """``base`` without trailing ``_<digits>``, then numbered after the latest name with the same stem."""
+        match = _SUFFIX.fullmatch(base)
+        stem = match["stem"] if match else base
+        name = stem
+        if stem in self._latest:
+            name = f"{stem}_{self._latest[stem] + 1}"
+        self._latest[name] = 0
+        if match := _SUFFIX.fullmatch(name):
+            self._latest[match["stem"]] = int(match["number"])
+        return name

@@ -1,0 +1,182 @@
+"""The selection language: turn 'layer1.*', 'type:Conv2d', 'fc.input' into frozen selectors.
+
+| text                       | selects                                                                     |
+| -------------------------- | --------------------------------------------------------------------------- |
+| ``layer1.0.conv1``         | the output of that module or operator node, its first call                  |
+| ``fc_1``                   | the second call of ``fc``                                                   |
+| ``layer*``, ``layer1.?``   | every name that matches the glob (``*`` also matches dots)                  |
+| ``re:layer[12]\\..*``      | every name that matches the whole regular expression                        |
+| ``type:Conv2d``            | every module of that class or of a subclass; globs allowed                  |
+| ``op:softmax``             | every operator node of that name; globs allowed                             |
+| ``attn``, ``attn:blocks.*``| attention maps, of all or of the matching modules                           |
+| ``NAME[i]``                | call ``i`` of a module called several times, else element ``i`` of its output |
+| ``NAME[key]``              | that entry of a dict or record output                                       |
+| ``NAME[:]``                | every call, as a list                                                       |
+| ``NAME.input``             | what the module was given: its one positional argument, or all of them      |
+| ``NAME.grad``              | the gradient of the output, after ``backward()``                            |
+
+A name that exists is always taken literally before any of these readings.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import translate
+from functools import lru_cache
+from types import EllipsisType
+from typing import Any, Literal
+
+from ..errors import SelectionError
+
+Index = int | str | EllipsisType
+Kind = Literal["exact", "glob", "re", "type", "op", "attn"]
+Part = Literal["output", "input", "grad"]
+
+_INDEX = re.compile(r"\[(?P<index>[^\[\]]*)\]$")
+_NUMBER = re.compile(r"-?[0-9]+")
+_PREFIXES: tuple[Kind, ...] = ("re", "type", "op", "attn")
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """One parsed selection."""
+
+    text: str  # as written
+    key: str  # under which the value is returned
+    kind: Kind
+    pattern: str  # name, glob, expression or class, without prefix and suffixes
+    part: Part = "output"
+    indices: tuple[Index, ...] = ()  # call or elements; ... is every call
+
+    @property
+    def is_pattern(self) -> bool:
+        """Whether it may select several names, each returned under its own."""
+        return self.kind != "exact"
+
+    def matches(self, name: str) -> bool:
+        """Whether a node called ``name`` fits the pattern."""
+        if self.kind == "exact":
+            return name == self.pattern
+        return _expression(self.kind, self.pattern).fullmatch(name) is not None
+
+    def matches_type(self, cls: type) -> bool:
+        """Whether ``cls`` or a class above it bears the wanted name."""
+        return any(self.matches(base.__name__) for base in cls.__mro__ if base is not object)
+
+
+@lru_cache(maxsize=256)
+def _expression(kind: Kind, pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern if kind == "re" else translate(pattern))
+
+
+def parse(text: str, names: Container[str] = (), key: str | None = None) -> Selector:
+    """The selector that ``text`` means for a model with the literal ``names``.
+
+    Raises:
+        SelectionError: empty text, a broken regular expression, an empty index.
+        TypeError: not a string.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"a selection is a string, not {type(text).__name__}: {text!r}")
+    if not text and text not in names:
+        raise SelectionError("an empty selection names nothing", "give a module's name, or a pattern such as 'layer*'")
+    kind, rest = _split_kind(text, names)
+    part, indices = "output", ()  # type: tuple[Part, tuple[Index, ...]]
+    if kind != "re" and rest not in names:
+        rest, indices = _split_indices(rest, names)
+        rest, part = _split_part(rest, names)
+    if kind == "exact" and rest not in names and any(mark in rest for mark in "*?"):
+        kind = "glob"
+    if kind == "re":
+        _check_expression(rest)
+    if kind == "attn" and not rest:
+        rest = "*"
+    return Selector(text, text if key is None else key, kind, rest, part, indices)
+
+
+def _split_kind(text: str, names: Container[str]) -> tuple[Kind, str]:
+    if text in names:
+        return "exact", text
+    if text == "attn":
+        return "attn", "*"
+    for kind in _PREFIXES:
+        if text.startswith(f"{kind}:"):
+            return kind, text[len(kind) + 1 :]
+    return "exact", text
+
+
+def _split_indices(text: str, names: Container[str]) -> tuple[str, tuple[Index, ...]]:
+    indices: list[Index] = []
+    while text not in names and (match := _INDEX.search(text)):
+        indices.insert(0, _index(match["index"], text))
+        text = text[: match.start()]
+    return text, tuple(indices)
+
+
+def _index(text: str, whole: str) -> Index:
+    if not text:
+        raise SelectionError(f"{whole!r} has an empty index", "write a number, a key, or [:] for every call")
+    if text == ":":
+        return ...
+    return int(text) if _NUMBER.fullmatch(text) else text
+
+
+def _split_part(text: str, names: Container[str]) -> tuple[str, Part]:
+    for part in ("input", "grad"):
+        if text not in names and text.endswith(f".{part}"):
+            return text[: -len(part) - 1], part  # type: ignore[return-value]
+        if text == part and text not in names:
+            return "", part  # type: ignore[return-value]
+    return text, "output"
+
+
+def _check_expression(pattern: str) -> None:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise SelectionError(f"{pattern!r} is no regular expression: {error}", "escape special characters") from None
+
+
+def parse_all(
+    selections: str | Sequence[str] | Mapping[str, str],
+    names: Container[str] = (),
+) -> tuple[Selector, ...]:
+    """Every selector of a list, or of a dict from selection to the key that its value shall bear.
+
+    Raises:
+        SelectionError: nothing selected, two values under one key, a pattern renamed.
+        TypeError: neither a string, a sequence of strings nor a dict.
+    """
+    if isinstance(selections, str):
+        selections = [selections]
+    pairs = selections.items() if isinstance(selections, Mapping) else [(text, None) for text in _strings(selections)]
+    selectors = tuple(parse(text, names, key) for text, key in pairs)
+    if not selectors:
+        raise SelectionError("nothing is selected", "give at least one name; `modelstat nodes` lists them")
+    for selector in selectors:
+        if selector.is_pattern and selector.key != selector.text:
+            raise SelectionError(
+                f"{selector.text!r} may select several values, which cannot all be called {selector.key!r}",
+                "map the pattern to itself, or name the values one by one",
+            )
+    keys = [selector.key for selector in selectors]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise SelectionError(f"two selections would both be called {key!r}", "give each its own name")
+    return selectors
+
+
+def _strings(selections: Any) -> Iterable[str]:
+    if not isinstance(selections, Iterable):
+        raise TypeError(f"selections are a list of strings or a dict, not {type(selections).__name__}")
+    return dict.fromkeys(selections)
+
+
+def unmatched(text: str, names: Iterable[str]) -> SelectionError:
+    """The error for a selection that names nothing, with the closest names that exist."""
+    close = difflib.get_close_matches(text, list(names), n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(map(repr, close))}?" if close else "`modelstat nodes` lists the names"
+    return SelectionError(f"{text!r} names nothing in this model", hint)

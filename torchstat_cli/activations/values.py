@@ -1,0 +1,105 @@
+"""Walk, copy and pad what modules return: tensors in any nesting of tuples, lists, dicts and records."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def map_tensors(function: Callable[[Tensor], Tensor], value: Any) -> Any:
+    """``value`` with ``function`` applied to each tensor in it; containers are rebuilt, everything else is kept as it is."""
+    if isinstance(value, Tensor):
+        return function(value)
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(map_tensors(function, item) for item in value))
+    if isinstance(value, (tuple, list)):
+        return type(value)(map_tensors(function, item) for item in value)
+    if isinstance(value, Mapping):
+        return _map_mapping(function, value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _map_attributes(function, value)
+    return value
+
+
+def _map_mapping(function: Callable[[Tensor], Tensor], value: Mapping[Any, Any]) -> Any:
+    # A shallow copy keeps the class (OrderedDict, a model library's output record), which a rebuilt dict would lose.
+    result: Any = copy.copy(value)
+    if not hasattr(result, "__setitem__"):
+        result = dict(value)
+    for key in value:
+        result[key] = map_tensors(function, value[key])
+    return result
+
+
+def _map_attributes(function: Callable[[Tensor], Tensor], value: Any) -> Any:
+    result = copy.copy(value)
+    for field in dataclasses.fields(value):
+        # object.__setattr__ also reaches frozen records.
+        object.__setattr__(result, field.name, map_tensors(function, getattr(value, field.name)))
+    return result
+
+
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """Every tensor in ``value``, depth first, in order."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            yield from tensors_in(item)
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from tensors_in(item)
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for field in dataclasses.fields(value):
+            yield from tensors_in(getattr(value, field.name))
+
+
+def copy_tensor(tensor: Tensor) -> Tensor:
+    """A copy in memory of its own, contiguous where the original was dense; differentiable where the original was.
+
+    A tensor made under ``torch.inference_mode`` becomes an ordinary one, which may later enter a training step.
+    """
+    if tensor.is_inference():
+        with torch.inference_mode(False):
+            return tensor.clone()
+    return tensor.clone()
+
+
+def copy_value(value: Any) -> Any:
+    """``value`` with every tensor copied (:func:`copy_tensor`)."""
+    return map_tensors(copy_tensor, value)
+
+
+def compact_tensor(tensor: Tensor) -> Tensor:
+    """``tensor``, copied if it is a view that keeps memory alive which it does not show."""
+    if tensor.layout != torch.strided or tensor.is_nested or tensor.is_meta:
+        return tensor
+    shown = tensor.numel() * tensor.element_size()
+    return copy_tensor(tensor) if tensor.untyped_storage().nbytes() > shown else tensor
+
+
+def compact_value(value: Any) -> Any:
+    """``value`` with every tensor compacted (:func:`compact_tensor`)."""
+    return map_tensors(compact_tensor, value)
+
+
+def pad_nested(tensor: Tensor) -> tuple[Tensor, Tensor]:
+    """A nested tensor of rows with shape ``(length_i, …)`` as ``(batch, longest, …)`` padded with zeros, and its mask.
+
+    The mask has shape ``(batch, longest)``; True marks a real position.
+    """
+    padded = torch.nested.to_padded_tensor(tensor, 0.0)
+    lengths = torch.tensor([row.size(0) for row in tensor.unbind()], device=padded.device)
+    mask = torch.arange(padded.size(1), device=padded.device) < lengths[:, None]
+    return padded, mask
+
+
+def first_device(*values: Any) -> torch.device | None:
+    """The device of the first tensor in ``values``, None where there is none."""
+    tensor = next((tensor for value in values for tensor in tensors_in(value)), None)
+    return None if tensor is None else tensor.device

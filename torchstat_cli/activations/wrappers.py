@@ -1,0 +1,89 @@
+"""See through wrappers (DDP, compiled modules), and refuse what cannot be observed truthfully."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from ..errors import ModelError
+
+_COMPILED = "_orig_mod"
+_REPLICATING = ("DistributedDataParallel", "DataParallel")
+_SHARDING = ("FullyShardedDataParallel", "FSDPModule")
+
+
+def unwrap(model: nn.Module) -> nn.Module:
+    """The module inside any nesting of ``torch.compile``, DDP and DataParallel wrappers.
+
+    A TorchScript child is let pass here: it is one opaque leaf, whose own output the runtime can still see.
+
+    Raises:
+        ModelError: TorchScript, FSDP, or DataParallel over several devices.
+        TypeError: not a module.
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"a model must be a torch.nn.Module, not {type(model).__name__}")
+    while True:
+        refuse(model)
+        if isinstance(getattr(model, _COMPILED, None), nn.Module):
+            model = getattr(model, _COMPILED)
+        elif type(model).__name__ in _REPLICATING:
+            model = model.module  # type: ignore[assignment]
+        else:
+            break
+    for part in model.modules():
+        if not isinstance(part, torch.jit.ScriptModule):
+            refuse(part)
+    return model
+
+
+def refuse(module: nn.Module) -> None:
+    """Raise for a module whose insides Python cannot see.
+
+    Raises:
+        ModelError: TorchScript (its hooks never fire), FSDP (hooks see one rank's shards), replicas in threads.
+    """
+    if isinstance(module, torch.jit.ScriptModule):
+        raise ModelError(
+            "a TorchScript module hides its insides: hooks on it never fire",
+            "give the Python module from which it was scripted or traced",
+        )
+    if any(kind.__name__ in _SHARDING for kind in type(module).__mro__):
+        raise ModelError(
+            "an FSDP model shows only this rank's shards to hooks",
+            "extract before sharding, or from the unsharded model on one device",
+        )
+    if type(module).__name__ == "DataParallel" and len(getattr(module, "device_ids", ())) > 1:
+        raise ModelError(
+            "DataParallel replicas overwrite each other's activations",
+            "give the wrapped model itself (model.module), or one device",
+        )
+
+
+def is_compiled(model: nn.Module) -> bool:
+    """Whether ``model`` or anything inside it was compiled, by ``torch.compile`` or ``Module.compile``."""
+    return any(
+        hasattr(module, _COMPILED) or getattr(module, "_compiled_call_impl", None) is not None
+        for module in model.modules()
+    )
+
+
+@contextmanager
+def eagerly(model: nn.Module) -> Iterator[None]:
+    """Run compiled parts of ``model`` as plain Python inside the block.
+
+    Code that was compiled before a hook existed goes on ignoring it without a word; run eagerly, every hook fires.
+    """
+    if torch.compiler.is_compiling() or not is_compiled(model):
+        yield
+        return
+    with torch.compiler.set_stance("force_eager"):
+        yield
+
+
+def clean_path(path: str) -> str:
+    """A dotted module path without the components that compilation adds."""
+    return ".".join(part for part in path.split(".") if part != _COMPILED)
