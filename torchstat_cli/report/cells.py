@@ -95,7 +95,7 @@ def _format(column: Column, value: Any, units: Units) -> str:
         case "seconds":
             return str(value) if units == "raw" else format_seconds(value)
         case "share":
-            return f"{100 * value:.1f} %"
+            return f"{100 * value:.1f} %" if value >= 0.0005 else "<0.1 %"
         case "ratio":
             return f"{value:.2f}"
         case "shapes":

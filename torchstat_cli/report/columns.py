@@ -63,7 +63,7 @@ _ALL = (
     Column("op", "operator", "text", 0),
     Column("type", "type", "text", 5),
     Column("kind", "kind", "text", 21),
-    Column("modules", "modules", "count", 6),
+    Column("modules", "modules", "count", 13),
     Column("calls", "calls", "count", 7),
     Column("input_shape", "input shape", "shapes", 12),
     Column("output_shape", "output shape", "shapes", 11),

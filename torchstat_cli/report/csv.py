@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import json
-from io import StringIO
 from typing import Any
 
 from torchstat_cli.records import Profile
@@ -25,11 +24,21 @@ def render(profile: Profile, view: View | None = None) -> str:
         UsageError: the view asks for something that does not exist.
     """
     selection = select(profile, view or View(), data=True)
-    text = StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
+    lines = _Lines()
+    writer = csv.writer(lines, lineterminator=lines.terminator)
     writer.writerow(column.name for column in selection.columns)
     writer.writerows(build(selection))
-    return text.getvalue()
+    return "".join(f"{line.removesuffix(lines.terminator)}\n" for line in lines)
+
+
+class _Lines(list[str]):
+    """What a CSV writer wrote, line by line."""
+
+    # The writer quotes a carriage return within a name only if its own lines end in one.
+    terminator = "\r\n"
+
+    def write(self, line: str) -> None:
+        self.append(line)
 
 
 def build(selection: Selection) -> list[list[str | int]]:

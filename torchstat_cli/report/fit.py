@@ -11,7 +11,8 @@ from torchstat_cli.report.columns import Column
 GAP = 2
 """Blank cells between two columns."""
 
-_SHORTEST_NAME = 12
+_SHORTEST_NAME = {4: 24, 3: 12}
+"""By columns left: shorten names down to these cells before the next number is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +34,12 @@ def fit(columns: Sequence[Column], widths: Sequence[int], limit: int | None) -> 
     """Choose the columns of the given ``widths`` that fit ``limit`` cells.
 
     The first column names the rows and always stays, with at least one more. Columns go by rank, the highest first,
-    until the rest fits; names are shortened before the last two numbers are lost, as long as they stay readable.
+    until the rest fits; names are shortened before one of the last three numbers is lost, while they stay readable.
     """
     kept = list(range(len(columns)))
     while limit is not None and len(kept) > 2 and _total(widths, kept) > limit:
         spare = limit - _total(widths, kept) + widths[0]
-        if len(kept) <= 3 and columns[0].kind == "text" and spare >= min(_SHORTEST_NAME, widths[0]):
+        if columns[0].kind == "text" and spare >= _SHORTEST_NAME.get(len(kept), widths[0]):
             break
         kept.remove(max(kept[1:], key=lambda position: columns[position].rank))
     if limit is None or columns[0].kind != "text":

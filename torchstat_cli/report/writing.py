@@ -28,6 +28,26 @@ def write(text: str, output: str | os.PathLike[str] | None = None) -> None:
         raise OutputError(f"cannot write {str(output)!r}: {_reason(error)}", _remedy(Path(output))) from error
 
 
+def check_place(output: str | os.PathLike[str] | None) -> None:
+    """Say before any work is done that ``output`` cannot be written; nothing is created.
+
+    Raises:
+        OutputError: the place is a folder, lies in no folder, or may not be written.
+    """
+    if output is None or str(output) == "-":
+        return
+    path = Path(output)
+    if path.is_dir() or not path.parent.exists() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        reason = (
+            "it is a folder"
+            if path.is_dir()
+            else "its folder does not exist"
+            if not path.parent.exists()
+            else "permission denied"
+        )
+        raise OutputError(f"Cannot write {str(output)!r}: {reason}.", _remedy(path))
+
+
 def _write_stream(text: str, stream: TextIO) -> None:
     # A name that the terminal's encoding lacks is shown as its escape rather than ending the run.
     encoding = stream.encoding or "utf-8"
