@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -69,10 +69,11 @@ def _summary(notes: Iterable[Note]) -> str:
 
 def _table(profile: Profile, view: View) -> str:
     selection = select(profile, view)
-    grid = build(selection, view.units)
     if _is_tree(view, selection):
         rows = _tree_rows(profile, view, selection)
+        grid = build(replace(selection, rows=()), view.units)  # only its totals are still needed
     else:
+        grid = build(selection, view.units)
         rows = [HtmlRow(cells) for cells in grid.rows]
     if grid.rest:
         rows.append(HtmlRow(grid.rest, role="rest"))
