@@ -11,6 +11,7 @@ from torchstat_cli.calculators.params import Holdings, holdings
 from torchstat_cli.calculators.registry import Registry
 from torchstat_cli.calculators.traffic import traffic
 from torchstat_cli.records import (
+    SUMMED,
     Event,
     ModuleFacts,
     ModuleRecord,
@@ -50,8 +51,9 @@ def assemble(recording: Recording, provenance: Provenance, registry: Registry) -
     rows: list[ModuleRecord] = []
     containers: list[ModuleRecord] = []
     for path in recording.order:
-        has_row = facts[path].is_leaf or path in sums.by_module or _counts_anything(held[path])
         record = _row(facts[path], held[path], sums.by_module.get(path, Counter()))
+        unknown_here = any(path in calls for calls in sums.unknown.values())
+        has_row = facts[path].is_leaf or unknown_here or any(getattr(record, column) for column in SUMMED)
         (rows if has_row else containers).append(record)
     return Profile(
         provenance=provenance,
@@ -106,10 +108,6 @@ def _work(op: OpRecord, registry: Registry) -> tuple[Work, bool]:
         memory=allocated(op),
     )
     return work, cost is not None
-
-
-def _counts_anything(held: Holdings) -> bool:
-    return bool(held.params or held.buffers)
 
 
 def _row(module: ModuleFacts, held: Holdings, work: Work) -> ModuleRecord:

@@ -179,6 +179,62 @@ def _windows(
     )
 
 
+@_rule("scaled_dot_product_attention")
+def _attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Any = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    **options: Any,
+) -> Any:
+    """The layout that the fused kernels give, the query's; torch's meta kernel lays out what the plain form would."""
+    if not query.dtype.is_floating_point or any(t.dtype is not query.dtype or t.dim() != 4 for t in (key, value)):
+        return NotImplemented
+    if query.dim() != 4 or key.shape[:3] != value.shape[:3] or query.shape[0] != key.shape[0]:
+        return NotImplemented
+    grouped = bool(options.get("enable_gqa")) and query.shape[1] % key.shape[1] == 0
+    if query.shape[3] != key.shape[3] or (query.shape[1] != key.shape[1] and not grouped):
+        return NotImplemented
+    if attn_mask is not None and not _masks(attn_mask, (*query.shape[:3], key.shape[2])):
+        return NotImplemented
+    fused = dropout_p == 0 and value.shape[3] == query.shape[3] and (attn_mask is None or attn_mask.dim() in (2, 4))
+    return torch.empty_like(query) if fused else _new((*query.shape[:3], value.shape[3]), query)
+
+
+def _masks(mask: Tensor, scores: tuple[int, ...]) -> bool:
+    """Whether ``mask`` broadcasts over the scores."""
+    sizes = zip(reversed(mask.shape), reversed(scores), strict=False)
+    return mask.dim() <= 4 and all(size in (1, wanted) for size, wanted in sizes)
+
+
+@_rule("lstm.input")
+def _lstm(
+    input: Tensor, hx: Any, params: Any, has_biases: bool, num_layers: int, dropout: float, train: bool, bidirectional: bool, batch_first: bool
+) -> Any:
+    hidden, cell = hx
+    output = _recurrent_output(input, hidden, params, bidirectional, batch_first)
+    return output, _new(hidden.shape, hidden), _new(cell.shape, cell)
+
+
+@_rule("gru.input", "rnn_tanh.input", "rnn_relu.input")
+def _gru(
+    input: Tensor, hx: Tensor, params: Any, has_biases: bool, num_layers: int, dropout: float, train: bool, bidirectional: bool, batch_first: bool
+) -> Any:
+    return _recurrent_output(input, hx, params, bidirectional, batch_first), _new(hx.shape, hx)
+
+
+def _recurrent_output(input: Tensor, hidden: Tensor, params: Any, bidirectional: bool, batch_first: bool) -> Tensor:
+    if not _plain(hidden, *params) or input.dim() != 3 or input.shape[2] != params[0].shape[1]:
+        raise ValueError("not the plain case")
+    steps, batch = (input.shape[1], input.shape[0]) if batch_first else (input.shape[0], input.shape[1])
+    if hidden.dim() != 3 or hidden.shape[1] != batch:
+        raise ValueError("not the plain case")
+    output = _new((steps, batch, hidden.shape[2] * (2 if bidirectional else 1)), input)
+    return output.transpose(0, 1) if batch_first else output
+
+
 # --- normalisation, softmax, pooling, reductions -----------------------------------------------------------------------
 
 

@@ -89,22 +89,31 @@ class OperatorTape(TorchDispatchMode):
         view = self._views.get(func)
         if view is None and func not in self._views:
             view = self._views[func] = view_call(func) if always_views(func) else None
-        if self._values is not None:
-            args, kwargs = self._values.on_meta(args, kwargs)
-            answer = self._values.answer(func, args, kwargs)
-            if answer is not None:
-                return view or describe_call(func, args, kwargs, answer.result), answer.result
+        if self._values is None:
+            return self._execute(view, func, args, kwargs)
+        args, kwargs = self._values.on_meta(args, kwargs)
+        answer = self._values.answer(func, args, kwargs)
+        if answer is None:
+            try:
+                record, result = self._execute(view, func, args, kwargs)
+            except (RuntimeError, NotImplementedError) as error:
+                answer = self._values.rescue(func, args, kwargs, error)
+                if answer is None:
+                    raise
+            else:
+                self._values.follow(func, args, kwargs, result)
+                return record, result
+        return view or describe_call(func, args, kwargs, answer.result), answer.result
+
+    def _execute(
+        self, view: OpRecord | None, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[OpRecord | None, Any]:
         if view is not None:
-            result = func(*args, **kwargs)
-            record: OpRecord | None = view
-        elif self._must_decompose(func):
+            return view, func(*args, **kwargs)
+        if self._must_decompose(func):
             with self:
                 return None, func.decompose(*args, **kwargs)
-        else:
-            record, result = self._memo.call(func, args, kwargs)
-        if self._values is not None:
-            self._values.follow(func, args, kwargs, result)
-        return record, result
+        return self._memo.call(func, args, kwargs)
 
     def _touch(self, values: Iterable[Any]) -> None:
         for value in values:

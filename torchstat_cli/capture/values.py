@@ -53,7 +53,7 @@ class KnownValues:
             return known[1]
         twin = meta_like(tensor)
         if 0 <= tensor.numel() <= _LIMIT and tensor.device.type == "cpu" and not isinstance(tensor, torch.nn.Parameter):
-            self.remember(twin, tensor.detach())
+            self.remember(twin, tensor.detach().clone())  # a copy: the run may write to it
         key = id(tensor)
         self._twins[key] = (weakref.ref(tensor, lambda _: self._twins.pop(key, None)), twin)
         return twin
@@ -80,6 +80,23 @@ class KnownValues:
             return None
         if operator_name(func) == "aten.index" and not any(t.dtype in (torch.bool, torch.uint8) for t in tensors_in(args[1])):
             return None  # integer indices: the shape of the result is known
+        return self._answer(func, args, kwargs)
+
+    def rescue(
+        self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception
+    ) -> Answer | None:
+        """The result of an operator whose meta kernel failed for want of values; None where that was not the reason.
+
+        Raises:
+            ValueUnknownError: a value is needed and not known.
+        """
+        if not isinstance(error, NotImplementedError) and "meta tensor" not in str(error):
+            return None
+        if self._real_arguments(args, kwargs) is None and "meta tensor" not in str(error):
+            return None  # an operator without a meta kernel: its values would not help
+        return self._answer(func, args, kwargs)
+
+    def _answer(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Answer:
         real = self._real_arguments(args, kwargs)
         if real is None:
             shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tensors_in((args, kwargs)))

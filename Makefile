@@ -1,0 +1,52 @@
+# Everything installs into .venv; only Python (3.10 or newer), gcc and make are needed beforehand.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint types docs bench gate format clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  \1\t/' | expand -t 12
+
+run: $(VENV)/run ## set up and show what resnet18 costs
+	$(BIN)/modelstat resnet18 --input 1,3,224,224
+
+test: $(VENV)/dev ## set up and run the tests
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+
+lint: $(VENV)/dev ## style: ruff's rules and its formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/dev ## mypy --strict
+	$(BIN)/mypy
+
+docs: $(VENV)/dev ## rewrite the generated parts of README and docs
+	$(BIN)/python docs/generate.py
+
+bench: $(VENV)/dev ## print the tables of speed and memory that the README claims
+	$(BIN)/python -m benchmarks
+
+gate: $(VENV)/run ## hold the sample models to their recorded cost
+	$(BIN)/modelstat check
+
+format: $(VENV)/dev ## rewrite the code in ruff's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) torch
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/dev: pyproject.toml constraints.txt $(VENV)/run
+	$(PIP) --editable '.[dev]' torchvision timm transformers
+	@touch $@
