@@ -80,3 +80,10 @@ def ceil_log2(value: int) -> int:
 def ceil_div(value: int, by: int) -> int:
     """Integer division rounded up."""
     return -(-value // by)
+
+
+def broadcast(*shapes: Shape) -> Shape:
+    """The common shape of several that broadcast against each other."""
+    rank = max(map(len, shapes), default=0)
+    padded = [(1,) * (rank - len(shape)) + shape for shape in shapes]
+    return tuple(next((size for size in sizes if size != 1), 1) for sizes in zip(*padded, strict=True))

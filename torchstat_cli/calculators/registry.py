@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from torchstat_cli.calculators.counting import per_element
 from torchstat_cli.errors import FormulaError
@@ -11,6 +12,8 @@ from torchstat_cli.records import Cost, OpRecord
 
 Formula = Callable[[OpRecord], Cost | None]
 """Pure: a record in, its cost out; ``None`` when this one call hides what its cost depends on."""
+
+F = TypeVar("F", bound=Formula)
 
 CONVENTION = "2 per MAdd, 1 per elementwise operation"
 XLA = "XLA HLO cost analysis"
@@ -49,7 +52,7 @@ class Registry:
 
     def formula(
         self, *names: str, words: str = "", convention: str = CONVENTION, source: str = XLA
-    ) -> Callable[[Formula], Formula]:
+    ) -> Callable[[F], F]:
         """Decorator: claim ``names`` ("aten.add", "aten.add.Tensor" or "mylib::op") for a formula.
 
         ``words`` defaults to the first line of the formula's docstring.
@@ -58,7 +61,7 @@ class Registry:
             FormulaError: one of the names is already claimed, in this layer or below.
         """
 
-        def claim(formula: Formula) -> Formula:
+        def claim(formula: F) -> F:
             text = words or (formula.__doc__ or "no description").strip().splitlines()[0]
             for name in names:
                 self._claim(name, text, convention, source, formula)

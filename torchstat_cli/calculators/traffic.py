@@ -122,4 +122,4 @@ def _places(op: OpRecord, name: str, target: TensorRecord) -> int:
     chosen = prod(max(sizes) for sizes in zip(*padded, strict=True))
     slots: tuple[object, ...] = op.arguments["indices"]
     kept = [size for axis, size in enumerate(target.shape) if axis >= len(slots) or slots[axis] is None]
-    return chosen * prod(kept)
+    return int(chosen * prod(kept))

@@ -80,7 +80,7 @@ def claim_steps(table: dict[str, tuple[int, str]], namespace: str = "aten") -> N
             f"{namespace}.{name}",
             words=f"{operations} per output element: {words}",
             source=XLA if operations == 1 else DERIVED,
-        )(lambda op, operations=operations: per_element(op, operations))  # type: ignore[misc]  # the default binds now
+        )(lambda op, operations=operations: per_element(op, operations))
 
 
 claim_steps(dict.fromkeys(_SINGLE.split(), (1, "one elementwise operation")))

@@ -45,7 +45,7 @@ _COPIES = """
 
 _SELECTION = """
     _unsafe_index _unsafe_masked_index argwhere gather index index_copy index_fill index_select masked_fill
-    masked_scatter masked_select nonzero nonzero_numpy nonzero_static one_hot put scatter.src scatter.value
+    masked_scatter masked_select nonzero nonzero_numpy nonzero_static one_hot scatter.src scatter.value
     take take_along_dim where max_unpool2d max_unpool3d embedding _remove_batch_dim _add_batch_dim
 """
 
