@@ -23,8 +23,9 @@ ALLOWED: dict[str, set[str]] = {
     "loading": BASE,
     "measure": {*BASE, "loading", "capture", "calculators", "__init__"},
     "api": {*BASE, "loading", "capture", "calculators", "measure", "report", "activations", "gate", "__init__"},
-    "pytest_plugin": {*BASE, "api", "gate", "report", "__init__"},
-    "cli": {*BASE, "api", "measure", "report", "gate", "__init__"},
+    "checking": {*BASE, "api", "measure", "gate"},
+    "pytest_plugin": {*BASE, "checking", "gate", "report", "__init__"},
+    "cli": {*BASE, "api", "measure", "checking", "report", "gate", "__init__"},
     "__init__": {"api", "activations", "errors", "records", "report"},
     "__main__": {"cli"},
 }

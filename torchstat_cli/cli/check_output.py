@@ -1,0 +1,113 @@
+"""Where a verdict goes: standard output, extra files, GitHub, and what went wrong to standard error."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from torchstat_cli.cli.options import notice
+from torchstat_cli.gate.config import GateConfig
+from torchstat_cli.gate.verdict import UNDECIDED, Verdict
+from torchstat_cli.report.terminal import Terminal
+from torchstat_cli.report.verdict_text import TextStyle, render_text
+from torchstat_cli.report.writing import write
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """The forms that were asked for."""
+
+    form: str  # on standard output
+    style: TextStyle
+    files: tuple[tuple[str, str], ...]  # (form, file)
+    github: bool  # annotations and step summary, in GitHub Actions
+
+    @classmethod
+    def of(cls, options: dict[str, Any]) -> Output:
+        """The output settings of a command line."""
+        style = TextStyle(
+            explain=options["explain"],
+            top=options["top"],
+            quiet=options["quiet"],
+            verbose=options["verbose"],
+            color=Terminal.detect(sys.stdout).color,
+        )
+        files = tuple(
+            (form, options[f"{form}_file"]) for form in ("json", "markdown", "junit") if options[f"{form}_file"]
+        )
+        github = os.environ.get("GITHUB_ACTIONS") == "true" and not options["no_github"]
+        return cls(options["form"], style, files, github)
+
+
+def publish(verdict: Verdict, output: Output, config: GateConfig) -> None:
+    """Write the verdict everywhere it was asked for.
+
+    Raises:
+        OutputError: a file cannot be written; standard output has the verdict by then.
+    """
+    folder = _folder_in_repository(config)
+    for text in verdict.notices:
+        notice(text)
+    write(_rendered(verdict, output.form, output.style, folder))
+    _print_problems(verdict)
+    if output.github:
+        _tell_github(verdict, output, folder)
+    for form, file in output.files:
+        write(_rendered(verdict, form, output.style, folder), file)
+
+
+def _rendered(verdict: Verdict, form: str, style: TextStyle, folder: str) -> str:
+    # Each form is imported when it is asked for: XML alone takes longer than the text report.
+    if form == "json":
+        from torchstat_cli.report.verdict_json import render_json
+
+        return render_json(verdict)
+    if form == "markdown":
+        from torchstat_cli.report.verdict_markdown import render_markdown
+
+        return render_markdown(verdict, style.top)
+    if form == "junit":
+        from torchstat_cli.report.junit import render_junit
+
+        return render_junit(verdict)
+    if form == "github":
+        from torchstat_cli.report.github import render_github
+
+        return render_github(verdict, folder)
+    return render_text(verdict, style)
+
+
+def _print_problems(verdict: Verdict) -> None:
+    for model in verdict.models:
+        if model.state in UNDECIDED:
+            click.echo(f"error: {model.name}: {model.problem}", err=True)
+            for line in (model.remedy or "").splitlines():
+                click.echo(f"  {line}", err=True)
+
+
+def _tell_github(verdict: Verdict, output: Output, folder: str) -> None:
+    # GitHub reads commands on both streams, and standard output belongs to the chosen form.
+    if output.form != "github":
+        click.echo(_rendered(verdict, "github", output.style, folder), err=True, nl=False)
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if summary:
+        try:
+            with open(summary, "a", encoding="utf-8") as stream:
+                stream.write(_rendered(verdict, "markdown", output.style, folder))
+        except OSError as error:
+            notice(f"the step summary {summary} could not be written: {error.strerror}")
+
+
+def _folder_in_repository(config: GateConfig) -> str:
+    """Where the configuration lies, as seen from the root that GitHub's annotations are relative to."""
+    root = os.environ.get("GITHUB_WORKSPACE") or os.getcwd()
+    home = config.path.parent if config.path else Path.cwd()
+    try:
+        return home.resolve().relative_to(Path(root).resolve()).as_posix()
+    except ValueError:
+        return ""

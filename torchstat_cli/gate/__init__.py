@@ -1,0 +1,1 @@
+"""The CI gate: pure verdicts over records; git, files and processes only at the edge."""

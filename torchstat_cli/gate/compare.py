@@ -1,0 +1,122 @@
+"""Turn one measured model and its reference into a verdict."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from torchstat_cli.errors import ModelstatError
+from torchstat_cli.gate.config import ModelEntry
+from torchstat_cli.gate.explain import Explanation, explain
+from torchstat_cli.gate.judge import Reference, judge_modules, judge_totals
+from torchstat_cli.gate.metrics import SUMMED_METRICS
+from torchstat_cli.gate.reading import closest
+from torchstat_cli.gate.snapshot import Made, Snapshot, module_paths, snapshot_of
+from torchstat_cli.gate.verdict import UNDECIDED, Check, ModelVerdict, State, worst
+from torchstat_cli.records import Profile
+
+
+def take_snapshot(entry: ModelEntry, profile: Profile) -> Snapshot:
+    """The snapshot of ``profile`` that the gate keeps for ``entry``."""
+    snapshot = snapshot_of(profile, globs=entry.module_rules)
+    return replace(snapshot, spec=entry.spec)
+
+
+def judge_model(
+    entry: ModelEntry, profile: Profile, committed: Snapshot | None, fork: Snapshot | None, *, against: bool
+) -> ModelVerdict:
+    """The verdict on one measured model.
+
+    Args:
+        committed: its entry in the baseline file as it lies there now.
+        fork: its entry at the merge base; only ``against`` a git ref.
+
+    Without ``against`` the committed entry counts. With it the branch is compared with where it forked; growth that the
+    branch itself wrote into the baseline file is accepted, because a reviewer sees it there. Ceilings are never lifted.
+    """
+    now = take_snapshot(entry, profile)
+    if not against:
+        return _judge(entry, profile, now, Reference(committed))
+    verdict = _judge(entry, profile, now, Reference(fork, fork))
+    undone = verdict.state is State.FAIL or verdict.state in UNDECIDED
+    if not undone or fork is None or committed is None or committed == fork:
+        return verdict
+    accepted = _judge(entry, profile, now, Reference(committed, fork))
+    note = "compared with the entry that this branch wrote into the baseline"
+    return replace(accepted, notes=(*accepted.notes, note))
+
+
+def _judge(entry: ModelEntry, profile: Profile, now: Snapshot, reference: Reference) -> ModelVerdict:
+    verdict = ModelVerdict(
+        entry.name,
+        State.PASS,
+        source=profile.provenance.source,
+        section=entry.origin,
+        message=entry.message,
+        unknown=profile.unknown,
+    )
+    missing = next((glob for glob in entry.module_rules if glob not in now.modules), None)
+    if missing is not None:
+        hint = closest(missing, module_paths(profile.rows)) or "see the paths:  modelstat profile " + entry.spec
+        return replace(verdict, state=State.ERROR, problem=f"no module matches the limit for {missing!r}", remedy=hint)
+    unmeasured = next((name for name, rule in entry.rules.items() if rule.limits and name not in now.totals), None)
+    if unmeasured is not None:
+        return replace(verdict, state=State.ERROR, problem=f"{unmeasured} is limited, but this run did not measure it")
+    base = reference.base
+    differing = base.made.differences(now.made) if base else ()
+    if base and differing:
+        problem = f"{_difference(differing[0], base.made, now.made)}; the numbers are not comparable"
+        remedy = f"measure again on purpose:  modelstat check {entry.name} --update"
+        return replace(verdict, state=State.STALE, problem=problem, remedy=remedy)
+    checks = (*judge_totals(entry.rules, now, reference), *judge_modules(entry.module_rules, now, reference))
+    return replace(
+        verdict,
+        state=worst({check.state for check in checks if check.shown} | ({State.PARTIAL} if profile.unknown else set())),
+        checks=checks,
+        explanation=_explanation(checks, base, now),
+        notes=_notes(base, now),
+    )
+
+
+def _explanation(checks: tuple[Check, ...], base: Snapshot | None, now: Snapshot) -> Explanation | None:
+    if base is None or base.groups == now.groups:
+        return None
+    broken = tuple(check.metric for check in checks if check.broken and check.metric in SUMMED_METRICS)
+    return explain(base.groups, now.groups, broken or SUMMED_METRICS)
+
+
+def _difference(name: str, base: Made, now: Made) -> str:
+    if name == "input":
+        before, after = _inputs(base, now)
+        return f"the baseline was measured on {before}, this run on {after}"
+    before, after = str(getattr(base, name)), str(getattr(now, name))
+    what = {"rules": "counted with rules", "mode": "measured in mode", "attention": "measured with attention"}[name]
+    return f"the baseline was {what} {before}, this run {'with' if name != 'mode' else 'in'} {after}"
+
+
+def _inputs(base: Made, now: Made) -> tuple[str, str]:
+    """Both inputs in words; dtypes only where they differ."""
+    shapes = [", ".join(word.rpartition(":")[0] for word in made.input) for made in (base, now)]
+    if shapes[0] != shapes[1]:
+        return shapes[0] or "no input", shapes[1] or "no input"
+    return ", ".join(base.input), ", ".join(now.input)
+
+
+def _notes(base: Snapshot | None, now: Snapshot) -> tuple[str, ...]:
+    if base is None or base.totals == now.totals:
+        return ()
+    notes = []
+    if base.made.torch != now.made.torch:
+        notes.append(f"torch {base.made.torch} -> {now.made.torch} since the baseline: check dispatch first")
+    for operator in sorted({*base.unknown} - {*now.unknown}):
+        notes.append(f"{operator} was not counted in the baseline and may be now")
+    return tuple(notes)
+
+
+def failed_model(entry: ModelEntry, error: ModelstatError) -> ModelVerdict:
+    """The verdict on a model that could not be measured."""
+    return ModelVerdict(entry.name, State.ERROR, section=entry.origin, problem=error.message, remedy=error.hint)
+
+
+def gone_model(name: str) -> ModelVerdict:
+    """The verdict on a baseline entry that no configured model has."""
+    return ModelVerdict(name, State.GONE)

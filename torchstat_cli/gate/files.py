@@ -1,0 +1,97 @@
+"""Read and replace baseline files; a file that cannot be used is never touched."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+from torchstat_cli.errors import BaselineError, OutputError
+from torchstat_cli.gate.baseline import Baseline, read_baseline, write_baseline
+from torchstat_cli.gate.snapshot import Snapshot
+
+
+def load_baseline(path: Path) -> dict[str, Snapshot] | None:
+    """The baseline in ``path``, or None where there is no such file.
+
+    Raises:
+        BaselineError: the file cannot be read or holds no baseline.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise BaselineError(
+            f"cannot read the baseline {path}: {error.strerror}", "name another: --baseline FILE"
+        ) from error
+    return parse_baseline(content, str(path))
+
+
+def parse_baseline(content: bytes, where: str, remedy: str | None = None) -> dict[str, Snapshot]:
+    """The baseline that ``content`` holds; ``where`` is what messages call it, ``remedy`` what they advise.
+
+    Raises:
+        BaselineError: the content holds no baseline.
+    """
+    try:
+        return read_baseline(content.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise BaselineError(
+            f"the baseline {where} is no text, so nothing can be checked", remedy or _remedy(where)
+        ) from error
+    except ValueError as error:
+        raise BaselineError(f"the baseline {where} {error}", remedy or _remedy(where, str(error))) from error
+
+
+def _remedy(where: str, problem: str = "") -> str:
+    if "newer" in problem:
+        return "install the newer modelstat that wrote it:  pip install --upgrade torchstat-cli"
+    if "conflict" in problem:
+        return f"take either side and measure again:  git checkout --ours {where} && modelstat check --update"
+    return f"restore it:  git checkout -- {where}   or start anew:  rm {where} && modelstat check --update"
+
+
+def save_baseline(path: Path, models: Baseline) -> bool:
+    """Replace ``path`` as a whole; at every moment it holds the old or the new bytes. False where nothing changed.
+
+    Raises:
+        OutputError: the file could not be written; the old one is still there.
+    """
+    content = write_baseline(models).encode("utf-8")
+    # A link keeps pointing at the file that is replaced.
+    target = path.resolve()
+    try:
+        if target.is_file() and target.read_bytes() == content:
+            return False
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _replace(target, content)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write the baseline {path}: {error.strerror}", "name another: --baseline FILE"
+        ) from error
+    return True
+
+
+def _replace(target: Path, content: bytes) -> None:
+    mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
+    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(temporary, mode)
+        os.replace(temporary, target)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+def _umask() -> int:
+    # Python reads the mask only by setting it.
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,166 @@
+"""One run of the gate, from measured models to the verdict; reading and writing files is its only side effect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from torchstat_cli.errors import BaselineError, ModelstatError, UsageError
+from torchstat_cli.gate.baseline import Baseline
+from torchstat_cli.gate.compare import failed_model, gone_model, judge_model, take_snapshot
+from torchstat_cli.gate.config import GateConfig, ModelEntry
+from torchstat_cli.gate.files import load_baseline, parse_baseline, save_baseline
+from torchstat_cli.gate.git import read_at_merge_base
+from torchstat_cli.gate.limits import Ceiling
+from torchstat_cli.gate.snapshot import Snapshot
+from torchstat_cli.gate.update import ratcheted, updated
+from torchstat_cli.gate.verdict import ModelVerdict, Update, Verdict
+from torchstat_cli.records import Profile
+
+Outcomes = Mapping[str, Profile | ModelstatError]
+"""What measuring gave, by model name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What one run was asked to do."""
+
+    names: tuple[str, ...] = ()  # empty: every configured model
+    against: str | None = None  # git ref
+    update: bool = False
+    ratchet: bool = False
+    strict: bool = False
+    exit_zero: bool = False
+
+    def __post_init__(self) -> None:
+        asked = [flag for flag, given in (("--update", self.update), ("--ratchet", self.ratchet)) if given]
+        if len(asked) > 1 or (asked and self.against):
+            others = " and ".join([*asked, *(["--against"] if self.against else [])])
+            raise UsageError(f"{others} cannot be combined", "an update writes today's numbers, whatever the git ref")
+
+
+@dataclass(frozen=True)
+class References:
+    """What there is to compare with."""
+
+    committed: Baseline | None  # the file as it lies there; None: no such file
+    fork: Baseline | None = None  # the file at the merge base, with --against
+    notices: tuple[str, ...] = ()
+
+
+def find_references(config: GateConfig, entries: tuple[ModelEntry, ...], request: Request) -> References:
+    """Read the baseline, and with ``--against`` the one where the branch forked.
+
+    Raises:
+        BaselineError: it is unusable, or missing where something is to be compared with it.
+    """
+    committed = load_baseline(config.baseline)
+    if request.against:
+        content, commit = read_at_merge_base(config.baseline, request.against)
+        if content is None:
+            notice = f"{config.baseline.name} does not exist at {commit}, where this branch forked: every model is new"
+            return References(committed, {}, (notice,))
+        remedy = f"mend the file on {request.against}, or leave --against out"
+        return References(committed, parse_baseline(content, f"{config.baseline.name} at {commit}", remedy))
+    if committed is None and request.ratchet:
+        raise BaselineError(f"no baseline at {_shown(config)}, so there is nothing to ratchet", _MAKE)
+    if committed is None and not request.update:
+        _require_ceilings(config, entries)
+    return References(committed)
+
+
+_MAKE = "make one and commit it:  modelstat check --update"
+
+
+def _require_ceilings(config: GateConfig, entries: tuple[ModelEntry, ...]) -> None:
+    """Without a baseline only ceilings can be judged: refuse a run in which a limit would pass unjudged."""
+    for entry in entries:
+        rules = [*entry.rules.values(), *(rule for rules in entry.module_rules.values() for rule in rules.values())]
+        ceilings = [limit for rule in rules for limit in rule.limits if isinstance(limit, Ceiling)]
+        if not ceilings:
+            raise BaselineError(
+                f"no baseline at {_shown(config)} and no ceiling is configured, so nothing can be checked", _MAKE
+            )
+        if any(not rule.is_default and not isinstance(limit, Ceiling) for rule in rules for limit in rule.limits):
+            raise BaselineError(f"no baseline at {_shown(config)}, and {entry.name} is limited relative to one", _MAKE)
+
+
+def decide(
+    config: GateConfig, entries: tuple[ModelEntry, ...], outcomes: Outcomes, references: References, request: Request
+) -> Verdict:
+    """The verdict on all measured models; nothing is written."""
+    models = [_judge(entry, outcomes[entry.name], references, request) for entry in entries]
+    if not request.names:
+        present = references.committed if references.committed is not None else references.fork
+        known = {model.name for model in config.models}
+        models += [gone_model(name) for name in sorted(present or {}) if name not in known]
+    return Verdict(
+        tuple(models),
+        baseline=_shown(config),
+        config=config.path.name if config.path else "pyproject.toml",
+        against=request.against,
+        strict=request.strict,
+        exit_zero=request.exit_zero,
+        notices=references.notices,
+    )
+
+
+def _judge(
+    entry: ModelEntry, outcome: Profile | ModelstatError, references: References, request: Request
+) -> ModelVerdict:
+    if isinstance(outcome, ModelstatError):
+        return failed_model(entry, outcome)
+    committed = (references.committed or {}).get(entry.name)
+    fork = (references.fork or {}).get(entry.name)
+    return judge_model(entry, outcome, committed, fork, against=request.against is not None)
+
+
+def write(
+    config: GateConfig, entries: tuple[ModelEntry, ...], outcomes: Outcomes, references: References, request: Request
+) -> Verdict:
+    """Write the measured numbers into the baseline; the verdict tells what changed and what is still over a limit.
+
+    A model that could not be measured keeps its entry.
+
+    Raises:
+        OutputError: the file could not be written.
+    """
+    old = references.committed or {}
+    taken = {
+        entry.name: take_snapshot(entry, outcome)
+        for entry in entries
+        if isinstance(outcome := outcomes[entry.name], Profile)
+    }
+    keep = None if request.names or not config.models else frozenset(model.name for model in config.models)
+    new = ratcheted(old, taken) if request.ratchet else updated(old, taken, keep=keep)
+    before = decide(config, entries, outcomes, References(old), request)
+    after = decide(config, entries, outcomes, References(new), request)
+    changed = save_baseline(config.baseline, new)
+    return _settled(before, after, _update(old, new, changed))
+
+
+def _update(old: Mapping[str, Snapshot], new: Mapping[str, Snapshot], changed: bool) -> Update:
+    written = tuple(name for name in sorted(new) if old.get(name) != new[name])
+    return Update(written, tuple(sorted({*old} - {*new})), changed)
+
+
+def _settled(before: Verdict, after: Verdict, update: Update) -> Verdict:
+    """The numbers of ``before`` with the states of ``after``: what changed, and what an update cannot mend."""
+    differences = {model.name: model for model in before.models}
+    models = []
+    for model in after.models:
+        old = differences[model.name]
+        # Before the update a stale model had no checks, and a new one had nothing to differ from.
+        numbers = {check.label: check.baseline for check in old.checks}
+        checks = tuple(replace(check, baseline=numbers.get(check.label)) for check in model.checks)
+        models.append(replace(model, checks=checks, explanation=old.explanation, notes=old.notes))
+    return replace(after, models=tuple(models), update=update)
+
+
+def _shown(config: GateConfig) -> str:
+    """The baseline as messages call it: relative to the configuration where it lies below it."""
+    root = config.path.parent if config.path else config.baseline.parent
+    try:
+        return config.baseline.resolve().relative_to(root.resolve()).as_posix()
+    except ValueError:
+        return str(config.baseline)

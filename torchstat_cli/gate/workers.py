@@ -1,0 +1,177 @@
+"""Run one function over many tasks in worker processes; a crash or a hang costs its task, not the run."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from typing import Any, Generic, TypeVar
+
+from torchstat_cli.errors import ModelError, ModelstatError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+_MOST_WORKERS = 8  # every worker holds its own torch in memory
+_START_SECONDS = 300.0  # for a worker to come up, imports included
+_READY = "ready"
+
+
+@dataclass(frozen=True, slots=True)
+class Work(Generic[Task, Result]):
+    """What workers do; the functions must be importable by name, as they travel to other processes."""
+
+    function: Callable[[Task], Result]
+    prepare: Callable[[], None]  # once per worker, before its first task: heavy imports
+    jobs: int | None = None  # workers; None: one per processor that may be used
+    timeout: float | None = None  # seconds for one task; None: no limit
+
+    def worker_count(self, tasks: int) -> int:
+        """How many workers ``tasks`` get."""
+        return min(tasks, self.jobs or min(_processors(), _MOST_WORKERS))
+
+
+@dataclass
+class _Worker:
+    """One process and the task that it has, if any."""
+
+    process: Any
+    connection: Connection
+    deadline: float
+    task: int | None = None
+    ready: bool = field(default=False)
+
+
+def run_tasks(
+    work: Work[Task, Result], tasks: Sequence[Task], done: Callable[[int], None] = lambda index: None
+) -> list[Result | ModelstatError]:
+    """The result of every task, in order, or the error that took its place.
+
+    Args:
+        work: what to do with a task, and how many at a time.
+        tasks: must be picklable, as must the results.
+        done: called with the index of every task that ended.
+    """
+    pending = list(reversed(range(len(tasks))))
+    results: dict[int, Result | ModelstatError] = {}
+    workers = [_start(work) for _ in range(work.worker_count(len(tasks)))]
+    try:
+        while len(results) < len(tasks):
+            for worker in _with_news(workers):
+                index = worker.task
+                outcome = _receive(worker, work.timeout)
+                if outcome is not None and index is None:
+                    # It never came up: the next task in line pays, so that a broken start cannot loop for ever.
+                    index = pending.pop() if pending else None
+                if outcome is not None and index is not None:
+                    results[index] = outcome
+                    done(index)
+                if not worker.ready:
+                    _stop(worker)
+                    workers.remove(worker)
+                    if pending:
+                        workers.append(_start(work))
+                elif pending:
+                    _send(worker, pending.pop(), tasks, work.timeout)
+    finally:
+        for worker in workers:
+            _stop(worker)
+    return [results[index] for index in range(len(tasks))]
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _start(work: Work[Any, Any]) -> _Worker:
+    # Spawned, not forked: a fork of a process with threads may hang.
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_serve, args=(there, work.function, work.prepare), daemon=True)
+    process.start()
+    there.close()
+    return _Worker(process, here, time.monotonic() + _START_SECONDS)
+
+
+def _send(worker: _Worker, index: int, tasks: Sequence[Any], timeout: float | None) -> None:
+    worker.task = index
+    worker.deadline = time.monotonic() + timeout if timeout else float("inf")
+    worker.connection.send(tasks[index])
+
+
+def _with_news(workers: list[_Worker]) -> list[_Worker]:
+    """The workers that said something, died, or ran out of time; waits for the first."""
+    busy = [worker for worker in workers if worker.task is not None or not worker.ready]
+    patience = min(worker.deadline for worker in busy) - time.monotonic()
+    heard = wait([worker.connection for worker in busy], None if patience == float("inf") else max(patience, 0))
+    now = time.monotonic()
+    return [worker for worker in busy if worker.connection in heard or worker.deadline <= now]
+
+
+def _receive(worker: _Worker, timeout: float | None) -> Any:
+    """What ended the task of ``worker``: its result or an error; None where it only came up."""
+    started, worker.ready, worker.task = worker.ready, False, None
+    if not worker.connection.poll():
+        doing = f"took longer than {timeout:g} s and was stopped" if started else "could not be started in time"
+        return ModelError(f"measuring {doing}", "allow more: --timeout SECONDS, or use a smaller --input")
+    try:
+        message = worker.connection.recv()
+    except (EOFError, OSError):
+        return _death(worker)
+    worker.ready = True
+    return None if message == _READY else message
+
+
+def _death(worker: _Worker) -> ModelError:
+    worker.process.join(timeout=5)
+    code = worker.process.exitcode
+    cause = f"signal {-code} ({_signal_name(-code)})" if code is not None and code < 0 else f"exit code {code}"
+    remedy = "the kernel kills a process that takes too much memory; fewer --jobs need less" if code == -9 else None
+    return ModelError(f"the process that measured it died with {cause}", remedy)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "unknown"
+
+
+def _stop(worker: _Worker) -> None:
+    worker.process.kill()
+    worker.process.join(timeout=5)
+    worker.connection.close()
+
+
+def _serve(connection: Connection, function: Callable[[Any], Any], prepare: Callable[[], None]) -> None:
+    """The life of a worker; it ends when the other side closes the pipe."""
+    # Ctrl-C reaches the whole group; the parent decides and stops the workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What a model prints belongs to the notices: stdout carries the report and nothing else.
+    sys.stdout.flush()
+    os.dup2(2, 1)
+    prepare()
+    connection.send(_READY)
+    while True:
+        try:
+            task = connection.recv()
+        except EOFError:
+            return
+        try:
+            connection.send(_attempt(function, task))
+        except BrokenPipeError:
+            return
+
+
+def _attempt(function: Callable[[Any], Any], task: Any) -> Any:
+    try:
+        return function(task)
+    except ModelstatError as error:
+        return error
+    except (Exception, SystemExit) as error:
+        return ModelError(f"measuring raised {type(error).__name__}: {error}", "run it with --debug for the traceback")
