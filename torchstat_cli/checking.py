@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from torchstat_cli.errors import ConfigError
 from torchstat_cli.gate.config import ModelEntry
@@ -56,6 +57,20 @@ def measure_entry(entry: ModelEntry) -> Profile:
         dtype = floating_dtype(entry.dtype) if entry.dtype else None
         settings = Settings(mode="train" if entry.mode == "train" else "eval", dtype=dtype)
         profile, _ = measure(entry.spec, given, settings, entry.arguments)
+    return profile
+
+
+def measure_live(model: Any, inputs: tuple[Any, ...]) -> Profile:
+    """The profile of a module that somebody built already, called with ``inputs``.
+
+    Raises:
+        ModelstatError: the module cannot be run.
+    """
+    from torchstat_cli.api import measure
+    from torchstat_cli.loading import as_inputs
+    from torchstat_cli.measure import Settings
+
+    profile, _ = measure(model, as_inputs(inputs), Settings())
     return profile
 
 

@@ -106,6 +106,11 @@ class Verdict:
     exit_zero: bool = False
     notices: tuple[str, ...] = ()
     update: Update | None = None
+    update_command: str = "modelstat check {name} --update"  # what accepts a model's numbers
+
+    def accept(self, name: str) -> str:
+        """The command that makes the numbers of one model its baseline."""
+        return self.update_command.replace("{name}", name)
 
     def having(self, *states: State) -> tuple[ModelVerdict, ...]:
         """The models of which any of ``states`` is true."""

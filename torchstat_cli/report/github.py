@@ -21,7 +21,7 @@ def render_github(verdict: Verdict, folder: str = "") -> str:
     spoken = [(level, model) for model in verdict.models if (level := _level(verdict, model))]
     spoken.sort(key=lambda pair: ("error", "warning", "notice").index(pair[0]))
     kept = spoken if len(spoken) <= MOST_ANNOTATIONS else spoken[: MOST_ANNOTATIONS - 1]
-    lines = [_annotation(level, model, folder) for level, model in kept]
+    lines = [_annotation(verdict, level, model, folder) for level, model in kept]
     if len(kept) < len(spoken):
         level = spoken[len(kept)][0]
         rest = f"and {len(spoken) - len(kept)} more models; the step summary has all of them"
@@ -37,16 +37,16 @@ def _level(verdict: Verdict, model: ModelVerdict) -> str | None:
     return "notice" if model.states & {State.NEW, State.GONE} else None
 
 
-def _annotation(level: str, model: ModelVerdict, folder: str) -> str:
+def _annotation(verdict: Verdict, level: str, model: ModelVerdict, folder: str) -> str:
     properties = {"title": f"modelstat {model.name}"}
     if model.source:
         file, _, line = model.source.rpartition(":")
         properties |= {"file": posixpath.normpath(posixpath.join(folder, file)), "line": line}
     written = ",".join(f"{name}={escape_property(value)}" for name, value in properties.items())
-    return f"::{level} {written}::{escape_message(_message(model))}"
+    return f"::{level} {written}::{escape_message(_message(verdict, model))}"
 
 
-def _message(model: ModelVerdict) -> str:
+def _message(verdict: Verdict, model: ModelVerdict) -> str:
     if model.state in UNDECIDED:
         return "\n".join(filter(None, (model.problem, model.remedy)))
     if model.state is State.GONE:
@@ -56,7 +56,7 @@ def _message(model: ModelVerdict) -> str:
         biggest = top_group(model, explained_metrics(model))
         return "\n".join(filter(None, ("; ".join(broken), biggest, model.message)))
     if State.NEW in model.states:
-        return f"no baseline entry, only ceilings were judged; run: modelstat check {model.name} --update"
+        return f"no baseline entry, only ceilings were judged; run: {verdict.accept(model.name)}"
     inherited = [number_cells(check).sentence for check in model.shown if check.state is State.INHERITED]
     if inherited:
         return f"over a ceiling before this branch already: {'; '.join(inherited)}"

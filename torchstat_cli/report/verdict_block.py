@@ -131,7 +131,7 @@ def remedy_lines(verdict: Verdict, model: ModelVerdict) -> list[str]:
     lines = [model.message] if model.message else []
     lines += model.notes
     if growth:
-        lines.append(f"Intended?   modelstat check {model.name} --update      then commit {verdict.baseline}")
+        lines.append(f"Intended?   {verdict.accept(model.name)}      then commit {verdict.baseline}")
     if model.section and model.section != "command line":
         lines.append(f"Too tight?  edit limits in {verdict.config}, {model.section}")
     return lines

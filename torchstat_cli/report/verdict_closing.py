@@ -101,16 +101,16 @@ def model_notices(verdict: Verdict) -> list[str]:
     for model in verdict.models:
         for state in (State.NEW, State.GONE, State.INHERITED, State.PARTIAL):
             if state in model.states and model.state not in UNDECIDED:
-                lines += _notice(state, model)
+                lines += _notice(verdict, state, model)
         if model.state is not State.FAIL:
             lines += [f"  {model.name}: {note}" for note in model.notes]
     return lines
 
 
-def _notice(state: State, model: ModelVerdict) -> list[str]:
+def _notice(verdict: Verdict, state: State, model: ModelVerdict) -> list[str]:
     name = model.name
     if state is State.NEW:
-        return _new_notice(model)
+        return _new_notice(verdict, model)
     if state is State.GONE:
         return [f"  {name} is no longer configured. Drop its entry:  modelstat check --update"]
     if state is State.INHERITED:
@@ -120,7 +120,7 @@ def _notice(state: State, model: ModelVerdict) -> list[str]:
     return [f"  {name} has operators without a rule, so its totals are lower bounds: {operators}"]
 
 
-def _new_notice(model: ModelVerdict) -> list[str]:
+def _new_notice(verdict: Verdict, model: ModelVerdict) -> list[str]:
     limits = [limit for check in model.checks for limit in check.limits]
     none = "" if any(isinstance(limit, Ceiling) for limit in limits) else " (it has none)"
     fresh = [check.label for check in model.shown if check.state is State.NEW]
@@ -130,5 +130,5 @@ def _new_notice(model: ModelVerdict) -> list[str]:
         subject = f"{model.name} has no baseline entry"
     return [
         f"  {subject}, so only its ceilings were judged{none}.",
-        f"  Start guarding it:  modelstat check {model.name} --update",
+        f"  Start guarding it:  {verdict.accept(model.name)}",
     ]

@@ -1,0 +1,104 @@
+"""What one pytest session checks, remembers and finally writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from torchstat_cli.checking import measure_entry, measure_live
+from torchstat_cli.errors import ModelstatError
+from torchstat_cli.gate.baseline import read_baseline, write_baseline
+from torchstat_cli.gate.compare import take_snapshot
+from torchstat_cli.gate.config import ModelEntry, read_rules
+from torchstat_cli.gate.discovery import find_config
+from torchstat_cli.gate.files import load_baseline, save_baseline
+from torchstat_cli.gate.metrics import METRICS
+from torchstat_cli.gate.run import References, Request, decide, find_references
+from torchstat_cli.gate.snapshot import Snapshot
+from torchstat_cli.gate.update import updated
+from torchstat_cli.gate.verdict import State, Verdict
+from torchstat_cli.records import Profile
+from torchstat_cli.report.verdict_text import TextStyle, render_text
+
+
+class SessionGate:
+    """The gate of one session, configured by the files of ``root``."""
+
+    def __init__(self, root: Path, *, update: bool) -> None:
+        self._root = root
+        self._update = update
+        self._taken: dict[str, Snapshot] = {}
+        self._new: set[str] = set()
+        self._written = False
+
+    def check(self, model: Any, inputs: tuple[Any, ...], name: str | None, limits: Mapping[str, Any]) -> Verdict:
+        """Judge one model, and fail the running test where it is over a limit or cannot be judged."""
+        try:
+            verdict = self._judge(model, inputs, name, limits)
+        except ModelstatError as error:
+            pytest.fail(f"error: {error}", pytrace=False)
+        self._new |= {found.name for found in verdict.having(State.NEW)}
+        if verdict.state is State.ERROR:
+            (undecided,) = verdict.models
+            pytest.fail(f"error: {undecided.name}: {undecided.problem}\n  {undecided.remedy or ''}", pytrace=False)
+        if verdict.state is State.FAIL:
+            pytest.fail(render_text(verdict, TextStyle(quiet=True)), pytrace=False)
+        return verdict
+
+    def _judge(self, model: Any, inputs: tuple[Any, ...], name: str | None, limits: Mapping[str, Any]) -> Verdict:
+        config = find_config(self._root)
+        if isinstance(model, str):
+            (entry,) = config.select((model,))
+            entry = replace(entry, directory=str(self._root)) if entry.directory == "." else entry
+        else:
+            entry = ModelEntry(name or "", f"{type(model).__module__}:{type(model).__qualname__}", config.rules)
+        rules = read_rules(limits, "the test", METRICS)
+        entry = replace(entry, name=name or entry.name, rules={**entry.rules, **rules})
+        request = Request((entry.name,), update=self._update)
+        references = find_references(config, (entry,), request)
+        profile: Profile | ModelstatError
+        try:
+            profile = measure_entry(entry) if isinstance(model, str) else measure_live(model, inputs)
+        except ModelstatError as error:
+            profile = error
+        if self._update and isinstance(profile, Profile):
+            self._taken[entry.name] = take_snapshot(entry, profile)
+            references = References({**(references.committed or {}), entry.name: self._taken[entry.name]})
+        verdict = decide(config, (entry,), {entry.name: profile}, references, request)
+        return replace(verdict, update_command="pytest --modelstat-update")
+
+    def dump(self) -> str:
+        """What this process has to tell the one that writes."""
+        return json.dumps({"taken": write_baseline(self._taken), "new": sorted(self._new)})
+
+    def absorb(self, text: str) -> None:
+        """Take over what another process dumped."""
+        told = json.loads(text)
+        self._taken |= read_baseline(told["taken"])
+        self._new |= set(told["new"])
+
+    def save(self) -> None:
+        """Write the measured models into the baseline, the other entries kept.
+
+        Raises:
+            BaselineError: the file that is there cannot be used.
+            OutputError: the file could not be written.
+        """
+        if self._taken:
+            path = find_config(self._root).baseline
+            self._written = save_baseline(path, updated(load_baseline(path) or {}, self._taken))
+
+    def summary(self) -> Iterator[str]:
+        """Lines for the end of the session."""
+        if self._taken:
+            path = find_config(self._root).baseline
+            names = ", ".join(sorted(self._taken))
+            yield f"wrote {names}: now commit {path}" if self._written else f"{path} is up to date with {names}"
+        if self._new:
+            names = ", ".join(sorted(self._new))
+            yield f"no baseline entry yet, only ceilings were judged: {names}; write one: pytest --modelstat-update"
