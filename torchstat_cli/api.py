@@ -91,7 +91,8 @@ def measure(
         return profile_spec(find_model(model, arguments, online=online), given, settings)
     if not isinstance(model, nn.Module):
         raise SpecError(
-            f"{model!r} is neither a module nor a model spec", "give an nn.Module, or a spec such as 'package.module:factory'"
+            f"{model!r} is neither a module nor a model spec",
+            "give an nn.Module, or a spec such as 'package.module:factory'",
         )
     if given is None:
         given = Inputs((), {})

@@ -196,7 +196,8 @@ def _only_meta_explains(error: Exception) -> bool:
     cause = error.__cause__
     text = str(cause).lower()
     return isinstance(cause, NotImplementedError) or any(
-        sign in text for sign in ("meta tensor", "meta device", "device meta", "on meta", "'meta'", "same device", "data-dependent")
+        sign in text
+        for sign in ("meta tensor", "meta device", "device meta", "on meta", "'meta'", "same device", "data-dependent")
     )
 
 
@@ -293,7 +294,8 @@ def _home(model: nn.Module) -> torch.device:
 
 
 def _source_line(kind: type) -> str | None:
-    try:
-        return f"{inspect.getsourcefile(kind)}:{inspect.getsourcelines(kind)[1]}"
-    except (OSError, TypeError):
-        return None
+    for name in ("__init__", "forward"):
+        code = getattr(vars(kind).get(name), "__code__", None)
+        if code is not None:
+            return f"{code.co_filename}:{code.co_firstlineno}"
+    return None

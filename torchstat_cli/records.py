@@ -258,7 +258,6 @@ def _below(path: str, ancestor: str) -> bool:
     return not ancestor or path == ancestor or path.startswith(f"{ancestor}.")
 
 
-
 @dataclass(frozen=True, slots=True)
 class OwnedTensor:
     """A parameter or buffer where a module registers it."""

@@ -13,9 +13,7 @@ import sample_models
 import torchstat_cli as ms
 from torchstat_cli.records import SUMMED, Profile
 
-RUNNABLE = sorted(
-    set(sample_models.CATALOG) - {"raises_in_init", "raises_mid_forward", "needs_another_shape"}
-)
+RUNNABLE = sorted(set(sample_models.CATALOG) - {"raises_in_init", "raises_mid_forward", "needs_another_shape"})
 
 
 def numbers(report: Profile) -> dict[str, Any]:

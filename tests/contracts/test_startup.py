@@ -16,7 +16,9 @@ def imported_by(code: str) -> set[str]:
     return set(result.stdout.rpartition("MODULES")[2].split())
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--version"], ["profile", "--help"], ["check", "--help"], ["nodes", "--help"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["--version"], ["profile", "--help"], ["check", "--help"], ["nodes", "--help"]]
+)
 def test_help_imports_nothing_heavy(words: list[str]) -> None:
     modules = imported_by(f"from torchstat_cli.cli.main import main; main({words!r})")
     assert not modules & {"torch", "pandas", "rich", "numpy"}

@@ -58,7 +58,17 @@ _UNARY = (
 ).split()
 
 
-@_rule(*_UNARY, "pow.Tensor_Scalar", "clamp", "clamp_min", "mul.Scalar", "add.Scalar", "div.Scalar", "sub.Scalar", "rsub.Scalar")
+@_rule(
+    *_UNARY,
+    "pow.Tensor_Scalar",
+    "clamp",
+    "clamp_min",
+    "mul.Scalar",
+    "add.Scalar",
+    "div.Scalar",
+    "sub.Scalar",
+    "rsub.Scalar",
+)
 def _unary(self: Tensor, *scalars: Any, **options: Any) -> Any:
     values = (*scalars, *options.values())
     if not _plain(self) or not all(value is None or isinstance(value, (bool, int, float, str)) for value in values):
@@ -144,7 +154,13 @@ def _addmm(self: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: 
 
 @_rule("conv1d", "conv2d", "conv3d")
 def _convolution(
-    input: Tensor, weight: Tensor, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+    input: Tensor,
+    weight: Tensor,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
 ) -> Any:
     rank = weight.dim() - 2
     if not _plain(input, weight, bias) or input.dim() != rank + 2 or isinstance(padding, str):
@@ -153,13 +169,23 @@ def _convolution(
         return NotImplemented
     if bias is not None and bias.shape != weight.shape[:1]:
         return NotImplemented
-    sizes = _windows(input.shape[2:], weight.shape[2:], _per_axis(stride, rank), _per_axis(padding, rank), _per_axis(dilation, rank))
+    sizes = _windows(
+        input.shape[2:], weight.shape[2:], _per_axis(stride, rank), _per_axis(padding, rank), _per_axis(dilation, rank)
+    )
     return _new((input.shape[0], weight.shape[0], *sizes), input) if min(sizes) > 0 else NotImplemented
 
 
 @_rule("convolution")
 def _general_convolution(
-    input: Tensor, weight: Tensor, bias: Any, stride: Any, padding: Any, dilation: Any, transposed: bool, output_padding: Any, groups: int
+    input: Tensor,
+    weight: Tensor,
+    bias: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    transposed: bool,
+    output_padding: Any,
+    groups: int,
 ) -> Any:
     return NotImplemented if transposed else _convolution(input, weight, bias, stride, padding, dilation, groups)
 
@@ -170,7 +196,11 @@ def _per_axis(value: Any, rank: int) -> tuple[int, ...]:
 
 
 def _windows(
-    sizes: tuple[int, ...], kernel: tuple[int, ...], stride: tuple[int, ...], padding: tuple[int, ...], dilation: tuple[int, ...]
+    sizes: tuple[int, ...],
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    dilation: tuple[int, ...],
 ) -> tuple[int, ...]:
     """Positions of a sliding window per axis."""
     return tuple(
@@ -211,7 +241,15 @@ def _masks(mask: Tensor, scores: tuple[int, ...]) -> bool:
 
 @_rule("lstm.input")
 def _lstm(
-    input: Tensor, hx: Any, params: Any, has_biases: bool, num_layers: int, dropout: float, train: bool, bidirectional: bool, batch_first: bool
+    input: Tensor,
+    hx: Any,
+    params: Any,
+    has_biases: bool,
+    num_layers: int,
+    dropout: float,
+    train: bool,
+    bidirectional: bool,
+    batch_first: bool,
 ) -> Any:
     hidden, cell = hx
     output = _recurrent_output(input, hidden, params, bidirectional, batch_first)
@@ -220,7 +258,15 @@ def _lstm(
 
 @_rule("gru.input", "rnn_tanh.input", "rnn_relu.input")
 def _gru(
-    input: Tensor, hx: Tensor, params: Any, has_biases: bool, num_layers: int, dropout: float, train: bool, bidirectional: bool, batch_first: bool
+    input: Tensor,
+    hx: Tensor,
+    params: Any,
+    has_biases: bool,
+    num_layers: int,
+    dropout: float,
+    train: bool,
+    bidirectional: bool,
+    batch_first: bool,
 ) -> Any:
     return _recurrent_output(input, hx, params, bidirectional, batch_first), _new(hx.shape, hx)
 
@@ -278,7 +324,9 @@ def _softmax(self: Tensor, dim: int, dtype: Any = None) -> Any:
 
 
 @_rule("max_pool2d")
-def _max_pool2d(self: Tensor, kernel_size: Any, stride: Any = (), padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False) -> Any:
+def _max_pool2d(
+    self: Tensor, kernel_size: Any, stride: Any = (), padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
+) -> Any:
     if not _plain(self) or self.dim() != 4 or ceil_mode:
         return NotImplemented
     kernel = _per_axis(kernel_size, 2)
@@ -287,7 +335,9 @@ def _max_pool2d(self: Tensor, kernel_size: Any, stride: Any = (), padding: Any =
 
 
 @_rule("avg_pool2d")
-def _avg_pool2d(self: Tensor, kernel_size: Any, stride: Any = (), padding: Any = 0, ceil_mode: bool = False, *rest: Any) -> Any:
+def _avg_pool2d(
+    self: Tensor, kernel_size: Any, stride: Any = (), padding: Any = 0, ceil_mode: bool = False, *rest: Any
+) -> Any:
     return _max_pool2d(self, kernel_size, stride, padding, 1, ceil_mode)
 
 

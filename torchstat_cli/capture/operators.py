@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -82,15 +84,41 @@ def describe_call(func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any
     return OpRecord(operator_name(func), func._overloadname, arguments, outputs, tags)
 
 
-def view_call(func: OpOverload) -> OpRecord:
-    """The record of any call of an operator that always returns a view; its cost depends on nothing."""
-    return OpRecord(operator_name(func), func._overloadname, {}, (), operator_tags(func) | {"view"})
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What is true of every call of an operator; asked once per operator and process."""
+
+    view: OpRecord | None  # the record of any call, for operators whose results always share their input's memory
+    composite: bool  # made of other operators, into which it can be decomposed
+    data_dependent: bool  # the result's shape, or a number, depends on values
+    repeatable: bool  # gives the same values each time: neither random nor uninitialised
+    mutable: bool  # writes to an argument
 
 
-def always_views(func: OpOverload) -> bool:
-    """Whether the results of ``func`` always share their input's memory."""
+@cache
+def traits(func: OpOverload) -> Traits:
+    """The traits of ``func``."""
+    tags = operator_tags(func)
     composite = torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
-    return func.is_view and not composite
+    view = OpRecord(operator_name(func), func._overloadname, {}, (), tags | {"view"})
+    return Traits(
+        view=view if func.is_view and not composite else None,
+        composite=composite,
+        data_dependent=bool(tags & {"data_dependent_output", "dynamic_output_shape"}),
+        repeatable="nondeterministic_seeded" not in tags and not func._opname.startswith(("empty", "new_empty")),
+        mutable="inplace" in tags,
+    )
+
+
+def argument_tensors(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor]:
+    """The tensors among an operator's arguments, which nest at most one list deep."""
+    found = []
+    for value in (*args, *kwargs.values()) if kwargs else args:
+        if isinstance(value, torch.Tensor):
+            found.append(value)
+        elif type(value) in (list, tuple):
+            found.extend(item for item in value if isinstance(item, torch.Tensor))
+    return found
 
 
 def operator_tags(func: OpOverload) -> frozenset[str]:

@@ -85,9 +85,7 @@ class _TensorFacts:
 
     def __init__(self, model: nn.Module) -> None:
         self.twins: dict[int, int] = {}
-        self._owned = {
-            id(module): (_owned(module._parameters), _owned(module._buffers)) for module in model.modules()
-        }
+        self._owned = {id(module): (_owned(module._parameters), _owned(module._buffers)) for module in model.modules()}
         self._attributes = {id(module): plain_attributes(module) for module in model.modules()}
 
     def originals(self, touched: set[int]) -> set[int]:
@@ -127,9 +125,7 @@ def _owned_record(name: str, tensor: torch.Tensor, touched: set[int]) -> OwnedTe
     )
 
 
-def _execution_order(
-    sites: tuple[Site, ...], rows: list[MetadataRow], first_event: dict[int, int]
-) -> tuple[str, ...]:
+def _execution_order(sites: tuple[Site, ...], rows: list[MetadataRow], first_event: dict[int, int]) -> tuple[str, ...]:
     """Modules by their first call; then those that only own work or parameters, as registered."""
     called = sorted((row.order, index) for index, row in enumerate(rows) if row.calls)
     uncalled = [index for index, row in enumerate(rows) if not row.calls]

@@ -12,7 +12,7 @@ from torch.nn import Parameter
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from torchstat_cli.capture.memo import Memo
-from torchstat_cli.capture.operators import always_views, describe_call, operator_name, operator_tags, view_call
+from torchstat_cli.capture.operators import argument_tensors, describe_call, operator_name, operator_tags, traits
 from torchstat_cli.capture.values import KnownValues
 from torchstat_cli.records import OpRecord
 
@@ -52,8 +52,7 @@ class OperatorTape(TorchDispatchMode):
         self._values = values
         self._calls: Counter[tuple[int, int]] = Counter()  # (record number, module index) -> calls
         self._records: dict[int, OpRecord] = {}
-        self._views: dict[OpOverload, OpRecord | None] = {}
-        self._composites: dict[OpOverload, bool] = {}
+        self._decomposed: dict[OpOverload, bool] = {}
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -71,7 +70,7 @@ class OperatorTape(TorchDispatchMode):
         kwargs = kwargs or {}
         if self.paused:
             return func(*args, **kwargs)
-        if any(kind not in _PLAIN_TYPES and _has_own_dispatch(kind) for kind in types):
+        if types and any(kind not in _PLAIN_TYPES and _has_own_dispatch(kind) for kind in types):
             return NotImplemented  # a tensor subclass first turns the call into calls on plain tensors
         record, result = self._run(func, args, kwargs)
         if record is not None:
@@ -85,29 +84,33 @@ class OperatorTape(TorchDispatchMode):
 
     def _run(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[OpRecord | None, Any]:
         """The call's record and result; no record where the call was decomposed into calls that have their own."""
-        self._touch(args)
-        view = self._views.get(func)
-        if view is None and func not in self._views:
-            view = self._views[func] = view_call(func) if always_views(func) else None
+        tensors = argument_tensors(args, kwargs)
+        for tensor in tensors:
+            if type(tensor) is Parameter:
+                self.touched.add(id(tensor))
         if self._values is None:
-            return self._execute(view, func, args, kwargs)
-        args, kwargs = self._values.on_meta(args, kwargs)
-        answer = self._values.answer(func, args, kwargs)
-        if answer is None:
-            try:
-                record, result = self._execute(view, func, args, kwargs)
-            except (RuntimeError, NotImplementedError) as error:
-                answer = self._values.rescue(func, args, kwargs, error)
-                if answer is None:
-                    raise
-            else:
-                self._values.follow(func, args, kwargs, result)
-                return record, result
-        return view or describe_call(func, args, kwargs, answer.result), answer.result
+            return self._execute(func, args, kwargs)
+        if self._values.must_move(tensors):
+            args, kwargs = self._values.on_meta(args, kwargs)
+            tensors = argument_tensors(args, kwargs)
+        if self._values.must_answer(func, args, tensors):
+            return self._answered(func, args, kwargs, self._values.answer(func, args, kwargs))
+        try:
+            record, result = self._execute(func, args, kwargs)
+        except (RuntimeError, NotImplementedError) as error:
+            if not self._values.may_rescue(tensors, error):
+                raise
+            return self._answered(func, args, kwargs, self._values.answer(func, args, kwargs))
+        self._values.follow(func, args, kwargs, tensors, result)
+        return record, result
 
-    def _execute(
-        self, view: OpRecord | None, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[OpRecord | None, Any]:
+    def _answered(
+        self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
+    ) -> tuple[OpRecord, Any]:
+        return traits(func).view or describe_call(func, args, kwargs, result), result
+
+    def _execute(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[OpRecord | None, Any]:
+        view = traits(func).view
         if view is not None:
             return view, func(*args, **kwargs)
         if self._must_decompose(func):
@@ -115,22 +118,13 @@ class OperatorTape(TorchDispatchMode):
                 return None, func.decompose(*args, **kwargs)
         return self._memo.call(func, args, kwargs)
 
-    def _touch(self, values: Iterable[Any]) -> None:
-        for value in values:
-            if type(value) is Parameter:
-                self.touched.add(id(value))
-            elif type(value) in (list, tuple):
-                self._touch(value)
-
     def _must_decompose(self, func: OpOverload) -> bool:
         """A composite that the calculators do not know, but whose parts they may."""
-        known = self._composites.get(func)
-        if known is None:
-            known = not self._knows(operator_name(func), func._overloadname, operator_tags(func)) and torch._C._dispatch_has_kernel_for_dispatch_key(
-                func.name(), "CompositeImplicitAutograd"
-            )
-            self._composites[func] = known
-        return known
+        must = self._decomposed.get(func)
+        if must is None:
+            known = self._knows(operator_name(func), func._overloadname, operator_tags(func))
+            must = self._decomposed[func] = traits(func).composite and not known
+        return must
 
 
 def _has_own_dispatch(kind: type) -> bool:

@@ -8,29 +8,20 @@ for real on the side, and the answer is exact.
 from __future__ import annotations
 
 import weakref
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch._ops import OpOverload
 
-from torchstat_cli.capture.operators import operator_name
+from torchstat_cli.capture.operators import argument_tensors, operator_name, traits
 from torchstat_cli.capture.trees import map_tensors, tensors_in
 from torchstat_cli.errors import ModelError
 
 _LIMIT = 1 << 18  # elements; larger values are forgotten
-_DATA_DEPENDENT = frozenset({torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape})
 
 
 class ValueUnknownError(ModelError):
     """The model asked for a value that a meta tensor does not have; the run needs real tensors."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The result of an operator that needed values."""
-
-    result: Any
 
 
 class KnownValues:
@@ -58,80 +49,78 @@ class KnownValues:
         self._twins[key] = (weakref.ref(tensor, lambda _: self._twins.pop(key, None)), twin)
         return twin
 
+    def must_move(self, tensors: list[torch.Tensor]) -> bool:
+        """Whether real tensors meet a meta tensor among an operator's arguments."""
+        on_meta = [tensor.is_meta for tensor in tensors]
+        return any(on_meta) and not all(on_meta)
+
     def on_meta(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The arguments with stray real tensors moved to meta, where a meta tensor is among them."""
-        real = meta = False
-        for value in tensors_in((args, kwargs)):
-            if value.is_meta:
-                meta = True
-            else:
-                real = True
-        if not (real and meta):
-            return args, kwargs
-        return map_tensors((args, kwargs), lambda tensor: tensor if tensor.is_meta else self.twin(tensor))  # type: ignore[no-any-return]
+        """The arguments with every real tensor moved to meta, small values known."""
+        return map_tensors((args, kwargs), self._moved)  # type: ignore[no-any-return]
 
-    def answer(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Answer | None:
-        """The result of an operator that needs values; None for operators that do not.
+    def _moved(self, tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.is_meta:
+            return tensor
+        if isinstance(tensor, torch.nn.Parameter):
+            return self.twin(tensor)
+        moved = meta_like(tensor)  # a new one each time: the run may have written to the real tensor since
+        if tensor.numel() <= _LIMIT:
+            self.remember(moved, tensor.detach().to("cpu", copy=True))
+        return moved
+
+    def must_answer(self, func: OpOverload, args: tuple[Any, ...], tensors: list[torch.Tensor]) -> bool:
+        """Whether ``func`` needs values that its meta tensors do not have."""
+        if not traits(func).data_dependent or not any(tensor.is_meta for tensor in tensors):
+            return False
+        if func._opname == "index":  # with integer indices the shape of the result is known
+            return any(tensor.dtype in (torch.bool, torch.uint8) for tensor in tensors_in(args[1]))
+        return True
+
+    def may_rescue(self, tensors: list[torch.Tensor], error: Exception) -> bool:
+        """Whether values would help where a kernel failed on meta tensors with ``error``."""
+        if "meta tensor" in str(error):
+            return True
+        return isinstance(error, NotImplementedError) and self._all_known(tensors)
+
+    def answer(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The result of an operator that needs values.
 
         Raises:
-            ValueUnknownError: a value is needed and not known.
+            ValueUnknownError: a value is not known.
         """
-        if not _DATA_DEPENDENT.intersection(func.tags) or not any(t.is_meta for t in tensors_in((args, kwargs))):
-            return None
-        if operator_name(func) == "aten.index" and not any(t.dtype in (torch.bool, torch.uint8) for t in tensors_in(args[1])):
-            return None  # integer indices: the shape of the result is known
-        return self._answer(func, args, kwargs)
-
-    def rescue(
-        self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception
-    ) -> Answer | None:
-        """The result of an operator whose meta kernel failed for want of values; None where that was not the reason.
-
-        Raises:
-            ValueUnknownError: a value is needed and not known.
-        """
-        if not isinstance(error, NotImplementedError) and "meta tensor" not in str(error):
-            return None
-        if self._real_arguments(args, kwargs) is None and "meta tensor" not in str(error):
-            return None  # an operator without a meta kernel: its values would not help
-        return self._answer(func, args, kwargs)
-
-    def _answer(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Answer:
-        real = self._real_arguments(args, kwargs)
-        if real is None:
-            shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tensors_in((args, kwargs)))
+        tensors = argument_tensors(args, kwargs)
+        if not self._all_known(tensors):
+            shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tensors)
             raise ValueUnknownError(
                 f"{operator_name(func)} needs the values of a tensor of shape {shapes}, and meta tensors have none"
             )
         self.used = True
-        result = func(*real[0], **real[1])
-        return Answer(map_tensors(result, self.twin))
+        return map_tensors(self._run_for_real(func, args, kwargs), self.twin)
 
-    def follow(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
+    def follow(
+        self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[torch.Tensor], result: Any
+    ) -> None:
         """Keep the values up to date after ``func`` ran on meta: known in, known out; unknown written in, forgotten."""
-        outputs = list(tensors_in(result))
-        if not outputs or not outputs[0].is_meta:
+        if tensors and not self._values:
             return
-        if self._values or not any(True for _ in tensors_in((args, kwargs))):
-            real = None
-            if torch.Tag.nondeterministic_seeded not in func.tags and all(t.numel() <= _LIMIT for t in outputs):
-                real = self._real_arguments(args, kwargs)
-            if real is not None and not _creates_garbage(func):
-                values = tensors_in(func(*real[0], **real[1]))
+        if self._all_known(tensors) and traits(func).repeatable:
+            outputs = list(tensors_in(result))
+            if outputs and all(tensor.is_meta and tensor.numel() <= _LIMIT for tensor in outputs):
+                values = tensors_in(self._run_for_real(func, args, kwargs))
                 for tensor, value in zip(outputs, values, strict=True):
                     self.remember(tensor, value)
-            elif func._schema.is_mutable:
-                self._forget_written(func, args, kwargs)
+                return
+        if traits(func).mutable:
+            self._forget_written(func, args, kwargs)
 
-    def _real_arguments(self, args: Any, kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
-        """The arguments on the CPU, or None when a value is not known."""
-        for tensor in tensors_in((args, kwargs)):
-            if tensor.is_meta and id(tensor) not in self._values:
-                return None
+    def _all_known(self, tensors: list[torch.Tensor]) -> bool:
+        return all(id(tensor) in self._values or not tensor.is_meta for tensor in tensors)
+
+    def _run_for_real(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         real_args, real_kwargs = map_tensors((args, kwargs), lambda t: self._values[id(t)][1] if t.is_meta else t)
         if real_kwargs.get("device") is not None:
             real_kwargs["device"] = torch.device("cpu")
-        return tuple(_off_meta(value) for value in real_args), real_kwargs
+        return func(*(_off_meta(value) for value in real_args), **real_kwargs)
 
     def _forget_written(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         for position, argument in enumerate(func._schema.arguments):
@@ -157,10 +146,6 @@ def meta_like(tensor: torch.Tensor) -> torch.Tensor:
         if isinstance(tensor, torch.nn.Parameter):
             return torch.nn.Parameter(twin, requires_grad=tensor.requires_grad)
         return twin.requires_grad_(tensor.requires_grad) if tensor.is_leaf else twin
-
-
-def _creates_garbage(func: OpOverload) -> bool:
-    return func._opname.startswith(("empty", "new_empty", "_efficientzerotensor"))
 
 
 def _off_meta(value: Any) -> Any:

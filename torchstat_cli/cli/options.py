@@ -16,12 +16,45 @@ def model_options(command: Command) -> Command:
     for option in reversed(
         (
             click.argument("model"),
-            click.option("--input", "inputs", multiple=True, metavar="SPEC", help="[NAME=]SHAPE[:DTYPE], e.g. 1,3,224,224 or ids=1,16:int64<1000; repeatable."),
-            click.option("--inputs", "inputs_from", metavar="MODULE:FN", help="A function that returns the inputs: a tensor, a tuple, a dict or (args, kwargs)."),
-            click.option("--arg", "arguments", multiple=True, metavar="KEY=VALUE", help="An argument of the model's factory; repeatable."),
-            click.option("--dtype", metavar="DTYPE", help="Of floating parameters and inputs, as torch spells it: bfloat16, float16, …"),
-            click.option("--device", default="auto", show_default=True, metavar="DEVICE", help="auto, meta (no memory), cpu, cuda, cuda:N, mps."),
-            click.option("--mode", type=click.Choice(["eval", "train"]), default="eval", show_default=True, help="The training flags of the run."),
+            click.option(
+                "--input",
+                "inputs",
+                multiple=True,
+                metavar="SPEC",
+                help="[NAME=]SHAPE[:DTYPE], e.g. 1,3,224,224 or ids=1,16:int64<1000; repeatable.",
+            ),
+            click.option(
+                "--inputs",
+                "inputs_from",
+                metavar="MODULE:FN",
+                help="A function that returns the inputs: a tensor, a tuple, a dict or (args, kwargs).",
+            ),
+            click.option(
+                "--arg",
+                "arguments",
+                multiple=True,
+                metavar="KEY=VALUE",
+                help="An argument of the model's factory; repeatable.",
+            ),
+            click.option(
+                "--dtype",
+                metavar="DTYPE",
+                help="Of floating parameters and inputs, as torch spells it: bfloat16, float16, …",
+            ),
+            click.option(
+                "--device",
+                default="auto",
+                show_default=True,
+                metavar="DEVICE",
+                help="auto, meta (no memory), cpu, cuda, cuda:N, mps.",
+            ),
+            click.option(
+                "--mode",
+                type=click.Choice(["eval", "train"]),
+                default="eval",
+                show_default=True,
+                help="The training flags of the run.",
+            ),
             click.option("--online", is_flag=True, help="Let hf/NAME ask the hub for a config."),
         )
     ):
@@ -34,12 +67,24 @@ def view_options(command: Command) -> Command:
     for option in reversed(
         (
             click.option("--depth", type=int, metavar="N", help="Fold modules deeper than N."),
-            click.option("--by", type=click.Choice(["module", "operator", "type"]), default="module", show_default=True, help="What a row is."),
+            click.option(
+                "--by",
+                type=click.Choice(["module", "operator", "type"]),
+                default="module",
+                show_default=True,
+                help="What a row is.",
+            ),
             click.option("--columns", metavar="A,B,C", help="Columns to show, by their JSON names."),
             click.option("--sort", metavar="COLUMN", help="Order rows by a column; numbers descend."),
             click.option("--top", type=int, metavar="N", help="Show the first N rows."),
             click.option("--filter", "pattern", metavar="GLOB", help="Show rows whose name matches, e.g. 'layer1.*'."),
-            click.option("--units", type=click.Choice(["auto", "raw"]), default="auto", show_default=True, help="11.69 M, or every digit."),
+            click.option(
+                "--units",
+                type=click.Choice(["auto", "raw"]),
+                default="auto",
+                show_default=True,
+                help="11.69 M, or every digit.",
+            ),
         )
     ):
         command = option(command)
@@ -52,8 +97,17 @@ def output_options(*formats: str) -> Callable[[Command], Command]:
     def add(command: Command) -> Command:
         for option in reversed(
             (
-                click.option("--format", "form", type=click.Choice(formats), default=formats[0], show_default=True, help="How to write the result."),
-                click.option("--output", type=click.Path(), metavar="FILE", help="Write to a file instead of standard output."),
+                click.option(
+                    "--format",
+                    "form",
+                    type=click.Choice(formats),
+                    default=formats[0],
+                    show_default=True,
+                    help="How to write the result.",
+                ),
+                click.option(
+                    "--output", type=click.Path(), metavar="FILE", help="Write to a file instead of standard output."
+                ),
             )
         ):
             command = option(command)

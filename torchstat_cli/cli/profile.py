@@ -15,7 +15,9 @@ from torchstat_cli.errors import UsageError
 @view_options
 @output_options("table", "csv", "json", "markdown", "html")
 @click.option("--strict", is_flag=True, help="Unknown operators and assumptions are errors.")
-@click.option("--no-memo", is_flag=True, help="Let torch compute every shape instead of remembering repeated operators.")
+@click.option(
+    "--no-memo", is_flag=True, help="Let torch compute every shape instead of remembering repeated operators."
+)
 def command(
     model: str,
     inputs: tuple[str, ...],
@@ -56,7 +58,9 @@ def command(
     from torchstat_cli.measure import Settings
 
     if inputs and inputs_from:
-        raise UsageError("--input and --inputs were both given", "give shapes with --input, or ready inputs with --inputs")
+        raise UsageError(
+            "--input and --inputs were both given", "give shapes with --input, or ready inputs with --inputs"
+        )
     settings = Settings(
         device=device,
         dtype=api.floating_dtype(dtype) if dtype else None,
