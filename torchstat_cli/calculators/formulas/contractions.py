@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from torchstat_cli.calculators.builtin import BUILTIN
-from torchstat_cli.calculators.counting import DERIVED, argument, contraction, first_tensor, per_element
+from torchstat_cli.calculators.counting import DERIVED, argument, broadcast, contraction, first_tensor, per_element
 from torchstat_cli.records import Cost, OpRecord, TensorRecord
 
 # Every product of matrices: each output element sums K products, K the last axis of the left operand.
@@ -25,7 +25,14 @@ def sparse_product(op: OpRecord) -> Cost | None:
     return _product(op, left, right)
 
 
-@BUILTIN.formula("aten.dot", "aten.vdot", "aten.linalg_vecdot")
+@BUILTIN.formula("aten.linalg_vecdot", source=DERIVED)
+def rowwise_dot_product(op: OpRecord) -> Cost:
+    """A dot product of two vectors; of batches of them products and a sum, as torch does it: no MAdds."""
+    elements = prod(broadcast(*(tensor.shape for tensor in op.inputs)))
+    return dot_product(op) if not op.output.shape else per_element(op, 1, 2 * elements - op.output.numel)
+
+
+@BUILTIN.formula("aten.dot", "aten.vdot")
 def dot_product(op: OpRecord) -> Cost:
     """MAdds = elements of one operand."""
     return contraction(op, max(tensor.numel for tensor in op.inputs))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from torchstat_cli.calculators.builtin import BUILTIN
 from torchstat_cli.calculators.counting import DERIVED, argument, per_element
 from torchstat_cli.calculators.registry import XLA
@@ -12,7 +14,7 @@ _SINGLE = """
     __and__ __iand__ __ilshift__ __ior__ __irshift__ __ixor__ __lshift__ __or__ __rshift__ __xor__ _conj_physical abs
     absolute acos acosh angle arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin asinh atan atan2 atanh
     bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor ceil clamp_max clamp_min
-    conj_physical copysign cos cosh deg2rad digamma div divide eq equal erf erfc erfinv exp exp2 expm1 fix float_power
+    conj_physical copysign cos cosh deg2rad digamma div divide eq erf erfc erfinv exp exp2 expm1 fix float_power
     floor fmax fmin fmod frac frexp gcd ge greater greater_equal gt heaviside i0 igamma igammac isfinite isinf isnan
     isneginf isposinf isreal lcm le less less_equal lgamma log log10 log1p log2 logical_and logical_not logical_or
     logical_xor lt max.other maximum min.other minimum mvlgamma ne neg negative nextafter not_equal polygamma pow
@@ -33,7 +35,6 @@ _SINGLE = """
 # name -> (operations per output element, what they are)
 _STEPS = {
     "celu": (4, "compare, divide, expm1, multiply"),
-    "elu": (3, "compare, expm1, multiply"),
     "floor_divide": (2, "divide, floor"),
     "glu": (2, "sigmoid, multiply"),
     "hardshrink": (2, "two comparisons"),
@@ -140,6 +141,24 @@ def logit(op: OpRecord) -> Cost:
     return per_element(op, 3 if op.arguments.get("eps") is None else 5)
 
 
+@BUILTIN.formula("aten.elu", source=DERIVED)
+def elu(op: OpRecord) -> Cost:
+    """3 per output element (compare, expm1, multiply), 1 more each for scale and input scale other than 1."""
+    return per_element(op, 3 + sum(argument(op, name, 1) != 1 for name in ("scale", "input_scale")))
+
+
+@BUILTIN.formula("aten.equal")
+def equality(op: OpRecord) -> Cost:
+    """1 per element of one operand."""
+    return per_element(op, 1, op.inputs[0].numel)
+
+
+@BUILTIN.formula("aten.allclose", source=DERIVED)
+def closeness(op: OpRecord) -> Cost:
+    """5 per element of one operand, as isclose."""
+    return per_element(op, 5, op.inputs[0].numel)
+
+
 @BUILTIN.formula("aten.polar", source=DERIVED)
 def polar(op: OpRecord) -> Cost:
     """4 per output element: cos, sin, two multiplies."""
@@ -160,8 +179,11 @@ def fused_dropout(op: OpRecord) -> Cost:
 
 @BUILTIN.formula("aten.alpha_dropout", "aten.feature_alpha_dropout", source=DERIVED)
 def alpha_dropout(op: OpRecord) -> Cost:
-    """4 per element (mask, scale, two additions) in training, free in evaluation."""
-    return per_element(op, 4 if _drops(op) else 0)
+    """2 per element (multiply, add) and 4 per drawn mask element in training, free in evaluation."""
+    # A feature mask has one element per channel of each sample. It becomes a factor and a summand in four steps.
+    given = op.tensor("input")
+    drawn = prod(given.shape[:2]) if op.name.startswith("aten.feature") else given.numel
+    return per_element(op, 1, 2 * given.numel + 4 * drawn if _drops(op) else 0)
 
 
 def _drops(op: OpRecord) -> bool:

@@ -40,7 +40,9 @@ _COPIES = """
     split_with_sizes_copy squeeze_copy stack t_copy tile to_dense to_dense_backward to_mkldnn
     to_mkldnn_backward to_padded_tensor to_sparse to_sparse_bsc to_sparse_bsr to_sparse_csc to_sparse_csr
     transpose_copy tril triu type_as unbind_copy unfold_copy unsqueeze_copy values_copy view_as_complex_copy
-    view_as_real_copy view_copy vstack _propagate_xla_data
+    view_as_real_copy view_copy vstack _propagate_xla_data _reshape_alias_copy _convert_weight_to_int4pack
+    _convert_weight_to_int4pack_for_cpu _cslt_compress _dyn_quant_pack_4bit_weight _wrapped_linear_prepack
+    fbgemm_pack_gemm_matrix_fp16 fbgemm_pack_quantized_matrix fill_diagonal_ _saturate_weight_to_fp16
 """
 
 _SELECTION = """
@@ -91,7 +93,7 @@ _QUESTIONS = """
     is_distributed is_floating_point is_inference is_leaf is_neg is_nonzero is_pinned is_same_size is_set_to
     is_signed is_vulkan_available item numel output_nr promote_types q_per_channel_axis q_per_channel_scales
     q_per_channel_zero_points q_scale q_zero_point qscheme record_stream requires_grad_ result_type retain_grad
-    retains_grad size sparse_dim storage_offset stride sym_constrain_range sym_constrain_range_for_size
+    retains_grad _backward size sparse_dim storage_offset stride sym_constrain_range sym_constrain_range_for_size
     sym_is_contiguous sym_numel sym_size sym_storage_offset sym_stride int_repr
 """
 
@@ -108,4 +110,18 @@ _claim("creates values that depend on no tensor", _CREATION)
 _claim("draws random numbers", _RANDOM)
 _claim("describes a tensor", _QUESTIONS)
 
-BUILTIN.free("_c10d_functional.wait_tensor", "prims.device_put", reason="moves data")
+_COLLECTIVES = """
+    all_gather_into_tensor all_gather_into_tensor_coalesced all_reduce all_reduce_coalesced all_to_all_single
+    batch_p2p_ops broadcast irecv isend reduce_scatter_tensor reduce_scatter_tensor_coalesced wait_tensor
+"""
+BUILTIN.free(
+    *(f"_c10d_functional.{name}" for name in _COLLECTIVES.split()),
+    *(f"_c10d_functional_autograd.{name}" for name in ("all_gather_into_tensor", "all_to_all_single")),
+    "_c10d_functional_autograd.reduce_scatter_tensor",
+    reason="moves data between ranks, whose network does the sums",
+)
+BUILTIN.free("prims.device_put", "prims.convert_element_type", reason="moves data")
+BUILTIN.free(
+    *(f"profiler.{name}" for name in ("_record_function_enter", "_record_function_enter_new", "_record_function_exit")),
+    reason="notes the time",
+)

@@ -77,6 +77,17 @@ def svd(op: OpRecord) -> Cost:
     return _per_matrix(op, _svd if argument(op, "compute_uv", True) else _svd_values)
 
 
+@BUILTIN.formula("aten.linalg_pinv", "aten.pinverse", source=_SOURCE)
+def pseudo_inverse(op: OpRecord) -> Cost:
+    """Singular values and vectors (hermitian: 9 n^3), their reciprocals, and MAdds = m n^2 to put them together."""
+    m, n = op.inputs[0].shape[-2:]
+    matrices, short = (op.inputs[0].numel // (m * n) if op.inputs[0].numel else 0), min(m, n)
+    decompose = (lambda m, n: 9 * n**3) if argument(op, "hermitian", False) else _svd
+    # largest value, threshold, comparisons and reciprocals 3 per value; one scaled set of vectors
+    scaling = matrices * (3 * short + n * short)
+    return _per_matrix(op, decompose) + contraction(op, matrices * m * n * short, scaling)
+
+
 @BUILTIN.formula("aten.linalg_eigh", "aten._linalg_eigh", source=_SOURCE)
 def eigh(op: OpRecord) -> Cost:
     """9 n^3 per matrix, without vectors 4 n^3 / 3."""

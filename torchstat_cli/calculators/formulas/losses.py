@@ -14,7 +14,6 @@ _PER_ELEMENT = {
     "mse_loss": (2, "subtract, square"),
     "smooth_l1_loss": (7, "subtract, abs, compare, square, halve, divide, subtract"),
     "huber_loss": (7, "subtract, abs, compare, square, halve, subtract, multiply"),
-    "kl_div": (3, "log or exp, subtract, multiply"),
     "soft_margin_loss": (4, "multiply, exp, log1p, negate"),
     "multi_margin_loss": (4, "two differences, compare, add"),
     "binary_cross_entropy": (9, "two bounded logarithms (5), two weights (1), two products, difference"),
@@ -69,22 +68,30 @@ def negative_log_likelihood_backward(op: OpRecord) -> Cost:
 
 @BUILTIN.formula("aten.cross_entropy_loss", source=DERIVED)
 def cross_entropy(op: OpRecord) -> Cost:
-    """Log-softmax (5 per logit less 1 per row), then the likelihood of the targets and the reduction."""
+    """Log-softmax (5 per logit less 1 per row), then the likelihood of the targets, smoothing and the reduction."""
     logits, target = op.tensor("self"), op.tensor("target")
     classes = logits.shape[1] if len(logits.shape) > 1 else logits.shape[0]
     rows = logits.numel // classes if classes else 0
-    # Probabilities as targets: a product per logit, a sum and a sign per row. Smoothing: a sum of all classes per
-    # row, two scales and a sum of both losses.
-    soft = target.is_floating and target.shape == logits.shape
-    chosen = 2 * logits.numel if soft else rows
-    smoothing = logits.numel + 3 * rows if argument(op, "label_smoothing", 0.0) > 0 else 0
-    weighted = (logits.numel if soft else rows) if op.has_tensor("weight") else 0
-    return Cost(flops=5 * logits.numel - rows + chosen + smoothing + weighted) + _reduction(op, rows)
+    smooths, weighs = argument(op, "label_smoothing", 0.0) > 0, op.has_tensor("weight")
+    flops = 5 * logits.numel - rows
+    if target.is_floating and target.shape == logits.shape:
+        # probabilities: product, sum and sign, one division for the mean; smoothing scales and shifts them before
+        averages = argument(op, "reduction", _MEAN) == _MEAN
+        return Cost(flops=flops + (2 + 2 * smooths + weighs) * logits.numel + averages)
+    # classes: a sign and a weight per row; smoothing sums and negates every row and blends both losses (3)
+    likelihood = Cost(flops=flops + (1 + weighs) * rows) + _reduction(op, rows)
+    smoothing = Cost(flops=(1 + weighs) * logits.numel + 3 * op.output.numel) + _reduction(op, rows)
+    return likelihood + smoothing if smooths else likelihood
 
 
-@BUILTIN.formula(
-    "aten._ctc_loss", "aten._cudnn_ctc_loss", "aten.miopen_ctc_loss", "aten.ctc_loss", source="Graves et al. 2006"
-)
+@BUILTIN.formula("aten.kl_div", source=DERIVED)
+def divergence(op: OpRecord) -> Cost:
+    """4 per element (log, two products, difference), 3 for logarithmic targets (exp, difference, product)."""
+    given = op.tensor("self")
+    return per_element(op, 3 if argument(op, "log_target", False) else 4, given.numel) + _reduction(op, given.numel)
+
+
+@BUILTIN.formula("aten._ctc_loss", "aten._cudnn_ctc_loss", "aten.miopen_ctc_loss", source="Graves et al. 2006")
 def connectionist_temporal(op: OpRecord) -> Cost:
     """13 per step and state of the forward recursion, 2 x longest target + 1 states."""
     # logsumexp of three: two maxima, three differences, three exponentials, two sums, log, two sums

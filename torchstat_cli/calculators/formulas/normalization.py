@@ -42,7 +42,7 @@ def instance_norm(op: OpRecord) -> Cost:
     """5 per element and 2 per channel of each sample; with running statistics 9 more per channel and sample."""
     shape = op.tensor("input").shape
     if not argument(op, "use_input_stats", True):
-        return _by_running_statistics(op)
+        return _by_running_statistics(op, shape[0] * shape[1])
     # torch keeps running statistics per sample and channel, then takes two means over the samples.
     running = (_RUNNING + 2) * shape[0] * shape[1] if op.has_tensor("running_mean") else 0
     return _by_own_statistics(op, shape[0] * shape[1]) + Cost(flops=running)
@@ -60,7 +60,7 @@ def instance_norm(op: OpRecord) -> Cost:
 )
 def batch_norm(op: OpRecord) -> Cost:
     """Evaluation: 2 per element and per channel, 1 per element each for weight and bias; training as in training."""
-    return batch_norm_training(op) if argument(op, "training", False) else _by_running_statistics(op)
+    return batch_norm_training(op) if argument(op, "training", False) else _by_running_statistics(op, _channels(op))
 
 
 @BUILTIN.formula("aten._batch_norm_with_update", "aten._batch_norm_with_update_functional", source=DERIVED)
@@ -74,7 +74,7 @@ def batch_norm_training(op: OpRecord) -> Cost:
 @BUILTIN.formula("aten._native_batch_norm_legit_no_training", "aten._batch_norm_no_update", source=DERIVED)
 def batch_norm_evaluation(op: OpRecord) -> Cost:
     """2 per element and per channel, 1 per element each for weight and bias."""
-    return _by_running_statistics(op)
+    return _by_running_statistics(op, _channels(op))
 
 
 @BUILTIN.formula("aten.quantized_batch_norm", source=DERIVED)
@@ -148,10 +148,10 @@ def _by_own_statistics(op: OpRecord, groups: int) -> Cost:
     return Cost(flops=normalization_flops(elements, groups, **affine))
 
 
-def _by_running_statistics(op: OpRecord) -> Cost:
-    # subtract N, multiply N; per channel add eps and rsqrt
+def _by_running_statistics(op: OpRecord, groups: int) -> Cost:
+    # subtract N, multiply N; per group add eps and rsqrt
     per_element = 2 + op.has_tensor("weight") + op.has_tensor("bias")
-    return Cost(flops=per_element * op.tensor("input").numel + 2 * _channels(op))
+    return Cost(flops=per_element * op.tensor("input").numel + 2 * groups)
 
 
 def _channels(op: OpRecord) -> int:
