@@ -85,5 +85,3 @@ def _is_map(args: tuple[Any, ...], kwargs: dict[str, Any], result: Tensor) -> bo
     """Whether a softmax over the last of three or more dimensions took place."""
     dim = kwargs.get("dim", args[1] if len(args) > 1 else None)
     return result.dim() >= 3 and isinstance(dim, int) and dim % result.dim() == result.dim() - 1
-
-

@@ -9,14 +9,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 Subset = Sequence[int] | slice | None
 
 
 @dataclass(frozen=True, slots=True)
 class MapSubset:
-    """Which part of a map of shape (…, heads, queries, keys) is wanted; full maps grow with the square of the tokens."""
+    """Which part of a map (…, heads, queries, keys) is wanted; full maps grow with the square of the tokens."""
 
     heads: Subset = None
     queries: Subset = None
@@ -55,8 +54,8 @@ def fused_map(
 ) -> Tensor:
     """The map of one ``scaled_dot_product_attention`` call, with that function's arguments; before dropout.
 
-    ``query`` is (…, heads, queries, width), ``key`` (…, key heads, keys, width). The result is (…, heads, queries, keys)
-    in the query's dtype, with only the heads, queries and keys of ``subset``.
+    ``query`` is (…, heads, queries, width), ``key`` (…, key heads, keys, width). The result is
+    (…, heads, queries, keys) in the query's dtype, with only the heads, queries and keys of ``subset``.
     """
     subset = subset or MapSubset()
     if enable_gqa:
@@ -90,7 +89,6 @@ def _bias(query: Tensor, key: Tensor, attn_mask: Tensor | None, is_causal: bool)
         causal = torch.zeros(allowed.shape, device=query.device).masked_fill(~allowed, -math.inf)
         attn_mask = causal if attn_mask is None else attn_mask + causal
     return attn_mask
-
 
 
 @torch.no_grad()

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import SelectionError
+from torchstat_cli.errors import SelectionError
+
+from .engines import matching_modules
 from .events import Event, MapSource, Stop
 from .gradients import GradientCell
 from .keeper import Keeper, holds_gradient
@@ -36,6 +38,8 @@ class Collector:
         self._served: set[Selector] = set()
         self._patterns = [selector for selector in selectors if selector.is_pattern]
         self._exact: dict[tuple[str, Part], list[tuple[Selector, int | None]]] = {}
+        # A pattern that fits modules means modules; only one that fits none means operators.
+        self._of_modules = {s for s in self._patterns if s.kind in ("glob", "re") and matching_modules(s, table)}
         self._maps = [selector for selector in selectors if selector.kind == "attn"]
         for selector in selectors:
             if not selector.is_pattern:
@@ -65,6 +69,8 @@ class Collector:
             if call is None or event.operator is not None or call == event.call
         ]
         for selector in self._patterns:
+            if event.operator is not None and selector in self._of_modules:
+                continue
             if selector.part == part and _fits(selector, event):
                 takers.append((selector, event.name if part == "output" else f"{event.name}.{part}"))
         return takers

@@ -7,7 +7,8 @@ from typing import Literal
 
 import torch
 
-from ..errors import SelectionError
+from torchstat_cli.errors import SelectionError
+
 from .naming import ModuleTable
 from .selection import Selector, unmatched
 
@@ -48,10 +49,11 @@ def choose_live_engine(
 def _is_module(selector: Selector, table: ModuleTable) -> bool:
     if selector.kind == "exact":
         return table.call_of(selector.pattern) is not None
-    return selector.kind in ("glob", "re", "type") and bool(_matching(selector, table))
+    return selector.kind in ("glob", "re", "type") and bool(matching_modules(selector, table))
 
 
-def _matching(selector: Selector, table: ModuleTable) -> list[str]:
+def matching_modules(selector: Selector, table: ModuleTable) -> list[str]:
+    """The paths of the modules that a pattern fits, itself or by a repeated call's name."""
     if selector.kind == "type":
         return [path for path, module in table.modules.items() if selector.matches_type(type(module))]
     # A pattern may be meant for second calls alone: "*.relu_1".
@@ -76,7 +78,7 @@ def hooked_paths(selectors: Sequence[Selector], table: ModuleTable, *, everythin
             found = table.call_of(selector.pattern)
             paths.update({found[0]: None} if found else {})
         elif selector.kind == "type":
-            paths.update(dict.fromkeys(_matching(selector, table)))
+            paths.update(dict.fromkeys(matching_modules(selector, table)))
         else:
             return [path for path, module in table.modules.items() if not isinstance(module, torch.jit.ScriptModule)]
     return paths

@@ -38,7 +38,9 @@ class TracerOptions:
         if not isinstance(leaf_modules, list):
             raise TypeError(f"leaf_modules must be a list of module classes, not {type(leaf_modules).__name__}")
         if not isinstance(autowrap_modules, tuple):
-            raise TypeError(f"autowrap_modules must be a tuple of Python modules, not {type(autowrap_modules).__name__}")
+            raise TypeError(
+                f"autowrap_modules must be a tuple of Python modules, not {type(autowrap_modules).__name__}"
+            )
         operators = _torchvision_operators()
         return cls(
             leaf_modules=(*leaf_modules, *_module_classes(operators)),

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 
 from .attention import AttentionFinder
-from .collector import Collector
 from .events import Event
 from .leaves import TracerOptions, is_library_leaf
 from .module_hooks import ModuleHooks
 from .naming import ModuleTable, TrueNumbering
 from .operators import OperatorMode
+from .selection import Part
 from .values import tensors_in
+
+
+class Taker(Protocol):
+    """Receives named values."""
+
+    def wants(self, event: Event, part: Part) -> bool:
+        """Whether this part of the event is worth preparing."""
+
+    def take(self, event: Event, part: Part, value: Any) -> None:
+        """A value has come by."""
 
 
 class RunListener:
     """Hands module and operator events to a collector, and attention to a finder."""
 
-    def __init__(self, collector: Collector, table: ModuleTable, leaves: TracerOptions) -> None:
+    def __init__(self, collector: Taker, table: ModuleTable, leaves: TracerOptions) -> None:
         self._collector = collector
         self._leaves = leaves
         self._numbering = TrueNumbering(table)
@@ -40,8 +51,18 @@ class RunListener:
             self._quiet = self._paused = None
         if self._mode is not None:
             self._pause(event)
+        if self._mode is not None and not event.path:
+            self._take_inputs(event, args, kwargs)
         if self._collector.wants(event, "input"):
             self._collector.take(event, "input", _given(args, kwargs))
+
+    def _take_inputs(self, event: Event, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """The model's own inputs are nodes named like the parameters of its forward."""
+        assert event.module is not None
+        bound = inspect.signature(event.module.forward).bind_partial(*args, **kwargs)
+        for name, value in bound.arguments.items():
+            named = Event(self._numbering.name(name), "", 0, operator="placeholder")
+            self._collector.take(named, "output", value)
 
     def left(self, event: Event, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         """A module has run and returned ``output``."""
@@ -54,7 +75,8 @@ class RunListener:
         self._collector.take(event, "output", output)
 
     def _pause(self, event: Event) -> None:
-        assert event.module is not None and self._mode is not None
+        assert event.module is not None
+        assert self._mode is not None
         if self._quiet is None and self._leaves.is_leaf(event.module):
             self._quiet = event
         # A softmax module's operator is an attention map; every other library module is left to its native path.

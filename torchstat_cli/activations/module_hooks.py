@@ -11,7 +11,8 @@ import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from ..errors import ModelError
+from torchstat_cli.errors import ModelError
+
 from .events import Event
 from .naming import ModuleTable
 

@@ -30,7 +30,7 @@ class ModuleTable:
         first: dict[nn.Module, str] = {}
         for raw_path, module in unwrap(model).named_modules(remove_duplicate=False):
             path = clean_path(raw_path)
-            # A compiled child appears as itself and as its wrapper under one clean path; the inner module is the true one.
+            # A compiled child and its wrapper have one clean path; the inner module is the true one.
             if path in modules and hasattr(modules[path], "_orig_mod"):
                 modules[path] = module
                 first[module] = path
@@ -57,7 +57,7 @@ class ModuleTable:
     def call_name(self, path: str, call: int) -> str:
         """The name of call number ``call`` (0 is the first) of the module ``path``.
 
-        ``fc``, ``fc_1``, ``fc_2`` …; a suffix that is some module's own path is passed over, so no name means two things.
+        ``fc``, ``fc_1``, ``fc_2`` …; a suffix that is some module's own path is passed over: no name means two things.
         """
         name, number = path, 0
         for _ in range(call):
@@ -108,7 +108,9 @@ class TrueNumbering:
 class TorchvisionNumbering:
     """torchvision's scheme: digits at the end of any name are taken off first, module names included."""
 
-    _latest: dict[str, int] = field(default_factory=dict)  # stem -> suffix of the latest name with that stem, 0 for none
+    _latest: dict[str, int] = field(
+        default_factory=dict
+    )  # stem -> suffix of the latest name with that stem, 0 for none
 
     def name(self, base: str) -> str:
         """``base`` without trailing ``_<digits>``, then numbered after the latest name with the same stem."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from .attention import AttentionFinder
 from .attention_maps import MapSubset
+from .calling import call_model
 from .collector import Collector
 from .engines import Engine, choose_live_engine, hooked_paths
 from .events import Stop
@@ -65,7 +66,9 @@ class Observation:
         listener = RunListener(self._collector, self._table, self._options.leaves)
         hooks = ModuleHooks(self._table, listener)
         runtime = self.engine == "runtime"
-        finder = AttentionFinder(self._table, self._collector, self._options.subset) if self._collector.wants_maps else None
+        finder = (
+            AttentionFinder(self._table, self._collector, self._options.subset) if self._collector.wants_maps else None
+        )
         with ExitStack() as stack:
             stack.enter_context(eagerly(self._model))
             paths = hooked_paths(self._collector.selectors, self._table, everything=runtime)
@@ -165,10 +168,8 @@ def run_observed(
     output = None
     try:
         with observation._attached():
-            output = model(*args, **kwargs)
+            output = call_model(model, tuple(args), kwargs)
     except Stop:
         pass
     observation.check()
     return output, observation
-
-

@@ -74,12 +74,12 @@ class OperatorMode(TorchFunctionMode):
         """
         if _top_mode() is not self:
             return False
-        self.__exit__(None, None, None)
+        overrides._pop_mode()
         return True
 
     def resume(self) -> None:
         """Undo :meth:`pause`."""
-        self.__enter__()
+        overrides._push_mode(self)
 
 
 def _top_mode() -> object:
@@ -90,9 +90,9 @@ def _top_mode() -> object:
 @contextmanager
 def listening(mode: OperatorMode) -> Iterator[None]:
     """Open ``mode``; close it also where it was paused when the block ended."""
-    mode.__enter__()
+    overrides._push_mode(mode)
     try:
         yield
     finally:
-        if mode in overrides._get_current_function_mode_stack():
-            mode.__exit__(None, None, None)
+        if _top_mode() is mode:
+            overrides._pop_mode()

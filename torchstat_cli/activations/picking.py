@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..errors import SelectionError
+from torchstat_cli.errors import SelectionError
+
 from .gradients import GradientCell
 from .selection import Index, Selector
 

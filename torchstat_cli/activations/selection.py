@@ -29,7 +29,7 @@ from functools import lru_cache
 from types import EllipsisType
 from typing import Any, Literal
 
-from ..errors import SelectionError
+from torchstat_cli.errors import SelectionError
 
 Index = int | str | EllipsisType
 Kind = Literal["exact", "glob", "re", "type", "op", "attn"]
@@ -84,7 +84,8 @@ def parse(text: str, names: Container[str] = (), key: str | None = None) -> Sele
     if not text and text not in names:
         raise SelectionError("an empty selection names nothing", "give a module's name, or a pattern such as 'layer*'")
     kind, rest = _split_kind(text, names)
-    part, indices = "output", ()  # type: tuple[Part, tuple[Index, ...]]
+    part: Part = "output"
+    indices: tuple[Index, ...] = ()
     if kind != "re" and rest not in names:
         rest, indices = _split_indices(rest, names)
         rest, part = _split_part(rest, names)
@@ -125,11 +126,12 @@ def _index(text: str, whole: str) -> Index:
 
 
 def _split_part(text: str, names: Container[str]) -> tuple[str, Part]:
-    for part in ("input", "grad"):
+    parts: tuple[Part, ...] = ("input", "grad")
+    for part in parts:
         if text not in names and text.endswith(f".{part}"):
-            return text[: -len(part) - 1], part  # type: ignore[return-value]
+            return text[: -len(part) - 1], part
         if text == part and text not in names:
-            return "", part  # type: ignore[return-value]
+            return "", part
     return text, "output"
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 def map_tensors(function: Callable[[Tensor], Tensor], value: Any) -> Any:
-    """``value`` with ``function`` applied to each tensor in it; containers are rebuilt, everything else is kept as it is."""
+    """``value`` with ``function`` applied to each tensor in it; containers are rebuilt, all else is kept as it is."""
     if isinstance(value, Tensor):
         return function(value)
     if isinstance(value, tuple) and hasattr(value, "_fields"):

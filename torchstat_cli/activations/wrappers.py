@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from ..errors import ModelError
+from torchstat_cli.errors import ModelError
 
 _COMPILED = "_orig_mod"
 _REPLICATING = ("DistributedDataParallel", "DataParallel")

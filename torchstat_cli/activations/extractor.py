@@ -1,0 +1,134 @@
+"""`Extractor`: a model's output together with the embeddings of one of its layers, as vit-pytorch gives them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from torchstat_cli.errors import EjectedError
+
+from .calling import call_model
+from .naming import ModuleTable
+from .selection import unmatched
+from .values import copy_tensor, first_device, map_tensors
+from .wrappers import eagerly, refuse
+
+
+class Extractor(nn.Module):
+    """Wraps any model; ``wrapper(*args, **kwargs)`` calls it and returns ``(output, latents)``.
+
+    Args:
+        vit: the model.
+        device: where latents go; None means the device of the first input tensor.
+        layer: the module to watch; wins over ``layer_name``.
+        layer_name: attribute or dotted path of the module to watch.
+        layer_save_input: keep the tuple of positional inputs instead of the output.
+        return_embeddings_only: return the latents alone, always.
+        detach: keep detached copies; False keeps the live tensors, for training through them.
+    """
+
+    def __init__(
+        self,
+        vit: nn.Module,
+        device: torch.device | str | None = None,
+        layer: nn.Module | None = None,
+        layer_name: str = "transformer",
+        layer_save_input: bool = False,
+        return_embeddings_only: bool = False,
+        detach: bool = True,
+    ) -> None:
+        super().__init__()
+        self.vit = vit
+        self.data = None  # always None; vit-pytorch has the attribute
+        self.latents: Any = None
+        self._fired = False  # whether the layer ran in the last call
+        self.hooks: list[RemovableHandle] = []
+        self.hook_registered = False
+        self.ejected = False
+        self.device = device
+        # Kept out of the module tree: the layer is a part of ``vit`` already.
+        self._layer = (layer,)
+        self.layer_name = layer_name
+        self.layer_save_input = layer_save_input
+        self.return_embeddings_only = return_embeddings_only
+        self.detach = detach
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def forward(self, *args: Any, return_embeddings_only: bool = False, **kwargs: Any) -> Any:
+        """``(output, latents)``, or the latents alone; the layer's last call counts.
+
+        Raises:
+            EjectedError: after :meth:`eject`, or the layer is not in the model, or it did not run.
+            InputError: model and inputs are on different devices.
+        """
+        if self.ejected:
+            raise EjectedError(
+                "extractor has been ejected, cannot be used anymore", "make a new Extractor around the model"
+            )
+        # vit-pytorch's second positional argument.
+        if len(args) == 2 and isinstance(args[1], bool):
+            return_embeddings_only, args = args[1], args[:1]
+        self.clear()
+        if not self.hook_registered:
+            self._register_hook()
+        with eagerly(self.vit):
+            output = call_model(self.vit, args, kwargs)
+        if not self._fired:
+            raise EjectedError(
+                f"the layer {self._described()} did not run, so there is nothing to extract", "choose another layer"
+            )
+        latents = self._on_device(self.latents, first_device(args, kwargs))
+        return latents if return_embeddings_only or self.return_embeddings_only else (output, latents)
+
+    def clear(self) -> None:
+        """Forget the latents of the last call."""
+        self.latents = None
+        self._fired = False
+
+    def eject(self) -> nn.Module:
+        """Take the hook off and give the model back; the wrapper cannot be called afterwards."""
+        self.ejected = True
+        for hook in self.hooks:
+            hook.remove()
+        self.hooks.clear()
+        return self.vit
+
+    @property
+    def layer(self) -> nn.Module | None:
+        """The module that was given to watch, None where it goes by name."""
+        return self._layer[0]
+
+    def _register_hook(self) -> None:
+        layer = self._find_layer()
+        refuse(layer)
+        self.hooks.append(layer.register_forward_hook(self._hook))
+        self.hook_registered = True
+
+    def _find_layer(self) -> nn.Module:
+        if self.layer is not None:
+            return self.layer
+        table = ModuleTable.of(self.vit)
+        if self.layer_name not in table:
+            raise EjectedError(
+                f"layer whose output to take as embedding not found in vision transformer: {self.layer_name!r}",
+                unmatched(self.layer_name, table.modules).hint,
+            )
+        return table.modules[table.first_path(self.layer_name)]
+
+    def _hook(self, _: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        self._fired = True
+        value = inputs if self.layer_save_input else output
+        self.latents = map_tensors(self._kept, value)
+
+    def _kept(self, tensor: Tensor) -> Tensor:
+        return copy_tensor(tensor.detach()) if self.detach else tensor
+
+    def _on_device(self, latents: Any, input_device: torch.device | None) -> Any:
+        device = self.device if self.device is not None else input_device
+        return latents if device is None else map_tensors(lambda tensor: tensor.to(device), latents)
+
+    def _described(self) -> str:
+        return repr(self.layer_name) if self.layer is None else type(self.layer).__name__

@@ -1,0 +1,150 @@
+"""`IntermediateExtractor`: keep outputs, pool them over the sequence, save them as activation-extractor does."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from torchstat_cli.errors import SelectionError
+
+from .arrays import main_tensor, to_numpy, widened
+from .files import check_save_method, id_folder, reset_folder, write_array, write_dtypes
+from .intermediate_base import IntermediateExtractorBase
+from .pooling import check_format, reformat
+from .wrappers import unwrap
+
+_REAL_MASKS = ("attention_mask",)  # non-zero marks a real token
+_PADDING_MASKS = ("src_key_padding_mask", "key_padding_mask")  # True marks padding
+
+
+class IntermediateExtractor(IntermediateExtractorBase):
+    """Also turns the outputs into arrays, pools them over the sequence and saves them.
+
+    A mask that the model is called with (``attention_mask``, ``src_key_padding_mask``) is noticed, and pooling leaves
+    padding out. ``mask`` can be set by hand: (batch, tokens), non-zero for real tokens.
+    ``compat="activation-extractor"`` pools over padding too, as the original does.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        layer_list: Sequence[str],
+        *,
+        detach: bool = True,
+        compat: Literal["activation-extractor"] | None = None,
+    ) -> None:
+        super().__init__(model, layer_list, detach=detach)
+        if compat not in (None, "activation-extractor"):
+            raise SelectionError(f"there is no compat mode {compat!r}", "leave it out, or write 'activation-extractor'")
+        self.compat = compat
+        self.mask: Any = None
+        self._dtypes: dict[str, str] = {}  # layer -> dtype that numpy lacks
+
+    def register_hooks(self) -> None:
+        """Hook every layer of the list, and the model itself for its mask."""
+        if not self.hook_handles:
+            handle = unwrap(self.model).register_forward_pre_hook(self._notice_mask, with_kwargs=True)
+            self._session.callback(handle.remove)
+        super().register_hooks()
+
+    def _notice_mask(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._nested_masks.clear()
+        self._dtypes.clear()
+        given = inspect.signature(module.forward).bind_partial(*args, **kwargs).arguments
+        given.update(given.get("kwargs", {}))
+        self.mask = None
+        for name in (*_REAL_MASKS, *_PADDING_MASKS):
+            mask = given.get(name)
+            if isinstance(mask, Tensor) and mask.dim() == 2:
+                self.mask = mask.detach() if name in _REAL_MASKS else ~mask.detach().bool()
+                return
+
+    def gpu_to_cpu(self) -> None:
+        """Replace every kept output by a numpy array of its main tensor; dtypes that numpy lacks become float32.
+
+        Raises:
+            OutputError: an output without any tensor.
+        """
+        for name, value in self.intermediate_outputs.items():
+            if isinstance(value, Tensor) or not hasattr(value, "__array__"):
+                tensor = main_tensor(name, value)
+                if widened(tensor):
+                    self._dtypes[name] = str(tensor.dtype).removeprefix("torch.")
+                self.intermediate_outputs[name] = to_numpy(tensor)
+
+    def emb_reformatting(
+        self,
+        outputs: Any,
+        emb_format: str = "full",
+        sequence_axis: int = 1,
+        custom_position: int | None = None,
+        *,
+        mask: Any = None,
+    ) -> Any:
+        """``outputs`` as "full", "mean", "LT" (last token), "FT" (first token) or "custom" (:func:`~.pooling.reformat`).
+
+        Raises:
+            SelectionError: no such format, or "custom" without a position.
+        """
+        if self.compat is None:
+            check_format(emb_format, custom_position)
+        else:
+            check_format(emb_format, 0)
+            mask = None
+        return reformat(outputs, emb_format, sequence_axis, custom_position, mask)
+
+    def save_outputs(
+        self,
+        output_folder: str | Path,
+        output_id: str,
+        reset: bool = False,
+        move_to_cpu: bool = True,
+        save_method: str = "numpy_compressed",
+        emb_formats: Sequence[str] = ("LT", "FT"),
+        sequence_axis: int = 1,
+        custom_position: int | None = None,
+    ) -> None:
+        """Write every kept output to ``<output_folder>/<format>/<output_id>/<layer>.npz``.
+
+        ``save_method`` is "numpy_compressed" (.npz), "numpy" (.npy) or "safetensors" (keeps bfloat16 and 8-bit floats
+        to the bit; for numpy they are widened to float32 and noted in ``dtypes.json``). ``reset`` first deletes what
+        the folder holds. Afterwards the kept outputs are numpy arrays, unless safetensors were written.
+
+        Raises:
+            SelectionError: an unknown format or method; nothing has been written then.
+            OutputError: nothing was kept, or a file cannot be written.
+        """
+        formats = [emb_formats] if isinstance(emb_formats, str) else list(emb_formats)
+        check_save_method(save_method)
+        for emb_format in formats:
+            check_format(emb_format, 0 if self.compat else custom_position)
+        if not self.intermediate_outputs:
+            raise SelectionError(
+                "nothing has been kept, so there is nothing to save", "register_hooks(), then run the model"
+            )
+        if move_to_cpu and save_method != "safetensors":
+            self.gpu_to_cpu()
+        if reset:
+            reset_folder(output_folder)
+        for emb_format in formats:
+            folder = id_folder(output_folder, emb_format, output_id)
+            for name, value in self.intermediate_outputs.items():
+                mask = self._nested_masks.get(name, self.mask)
+                array = main_tensor(name, value) if save_method == "safetensors" else self._array(name, value)
+                pooled = self.emb_reformatting(array, emb_format, sequence_axis, custom_position, mask=mask)
+                write_array(folder, name, pooled, save_method)
+            if save_method != "safetensors":
+                write_dtypes(folder, self._dtypes)
+
+    def _array(self, name: str, value: Any) -> Any:
+        """One output as an array, the kept one left as it is."""
+        if not isinstance(value, Tensor) and hasattr(value, "__array__"):
+            return value
+        tensor = main_tensor(name, value)
+        if widened(tensor):
+            self._dtypes[name] = str(tensor.dtype).removeprefix("torch.")
+        return to_numpy(tensor)

@@ -1,0 +1,151 @@
+"""`Recorder`: a model's output together with its attention maps, as vit-pytorch gives them, for any model."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from torchstat_cli.errors import EjectedError
+
+from .attention import AttentionFinder, has_attention
+from .attention_maps import MapSubset, Subset
+from .calling import call_model
+from .engines import hooked_paths
+from .events import Event, MapSource
+from .leaves import TracerOptions
+from .listener import RunListener
+from .module_hooks import ModuleHooks
+from .naming import ModuleTable
+from .operators import OperatorMode, listening
+from .selection import Part
+from .values import first_device
+from .wrappers import eagerly, unwrap
+
+
+class Recorder(nn.Module):
+    """Wraps any model; ``wrapper(*args, **kwargs)`` calls it and returns ``(output, attention)``.
+
+    The attention is one tensor (batch, layers, heads, queries, keys) where all maps have one shape, else a dict from
+    the attention module's name to its map, and None where nothing attends. Maps are taken before dropout, detached.
+    Nothing is attached to the model between calls, and fused kernels keep running: the output is unchanged.
+
+    Args:
+        vit: the model.
+        device: where the maps go; None means the device of the first input tensor.
+        heads, queries, keys: indices or slices to keep of each map; None keeps all.
+        by_name: always return the dict.
+    """
+
+    def __init__(
+        self,
+        vit: nn.Module,
+        device: torch.device | str | None = None,
+        *,
+        heads: Subset = None,
+        queries: Subset = None,
+        keys: Subset = None,
+        by_name: bool = False,
+    ) -> None:
+        super().__init__()
+        self.vit = vit
+        self.data = None  # always None; vit-pytorch has the attribute
+        self.recordings: list[Tensor] = []
+        self.names: list[str] = []  # of the recordings, in order
+        self.hooks: list[RemovableHandle] = []  # always empty between calls; vit-pytorch has the attribute
+        self.ejected = False
+        self.device = device
+        self.subset = MapSubset(heads, queries, keys)
+        self.by_name = by_name
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def forward(self, *args: Any, **kwargs: Any) -> tuple[Any, Tensor | dict[str, Tensor] | None]:
+        """``(output, attention)`` of one call.
+
+        Raises:
+            EjectedError: after :meth:`eject`.
+            InputError: model and inputs are on different devices.
+        """
+        if self.ejected:
+            raise EjectedError(
+                "recorder has been ejected, cannot be used anymore", "make a new Recorder around the model"
+            )
+        self.clear()
+        with self._listening():
+            output = call_model(self.vit, args, kwargs)
+        if not self.recordings and has_attention(self.vit):
+            warnings.warn(
+                "no attention was seen: it is neither a fused kernel, nn.MultiheadAttention nor a softmax",
+                UserWarning,
+                stacklevel=2,
+            )
+        device = self.device if self.device is not None else first_device(args, kwargs)
+        return output, self._gathered(device)
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        table = ModuleTable.of(self.vit)
+        finder = AttentionFinder(table, self, self.subset)
+        listener = RunListener(_Nobody(), table, TracerOptions.of())
+        hooks = ModuleHooks(table, listener)
+        mode = OperatorMode(listener.operator)
+        listener.follow(hooks, mode, finder)
+        with ExitStack() as stack:
+            stack.enter_context(eagerly(self.vit))
+            stack.enter_context(hooks.attached(hooked_paths((), table, everything=True)))
+            stack.enter_context(listening(mode))
+            yield
+
+    def take_map(self, path: str, call_name: str, source: MapSource) -> None:
+        """Record the map of the attention module ``path``."""
+        if _in_scope(self.vit, path):
+            self.names.append(call_name)
+            self.record(source())
+
+    def record(self, attn: Tensor) -> None:
+        """Add a copy of a map (batch, heads, queries, keys) by hand."""
+        self.recordings.append(attn.clone().detach())
+
+    def clear(self) -> None:
+        """Forget the maps of the last call."""
+        self.recordings.clear()
+        self.names.clear()
+
+    def eject(self) -> nn.Module:
+        """Give the model back; the wrapper cannot be called afterwards."""
+        self.ejected = True
+        return self.vit
+
+    def _gathered(self, device: torch.device | str | None) -> Tensor | dict[str, Tensor] | None:
+        maps = [recording if device is None else recording.to(device) for recording in self.recordings]
+        if not maps:
+            return None
+        if not self.by_name and len({(recording.shape, recording.dtype) for recording in maps}) == 1:
+            return torch.stack(maps, dim=1)
+        names = [*self.names, *(f"recorded_{index}" for index in range(len(self.names), len(maps)))]
+        return dict(zip(names, maps, strict=True))
+
+
+class _Nobody:
+    """Wants no values: only attention is listened for."""
+
+    def wants(self, event: Event, part: Part) -> bool:
+        """Nothing."""
+        return False
+
+    def take(self, event: Event, part: Part, value: Any) -> None:
+        """Drop it."""
+
+
+def _in_scope(model: nn.Module, path: str) -> bool:
+    """vit-pytorch records the main transformer only; its tokenisers hold small ones whose maps have other shapes."""
+    inner = unwrap(model)
+    main = getattr(inner, "transformer", None)
+    if not type(inner).__module__.startswith("vit_pytorch.") or not isinstance(main, nn.Module):
+        return True
+    return path == "transformer" or path.startswith("transformer.")

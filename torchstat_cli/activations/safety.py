@@ -1,0 +1,76 @@
+"""Borrow a model: whatever happens inside the block, it comes back as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from .leaves import is_library_leaf
+
+
+@contextmanager
+def same_modes(model: nn.Module) -> Iterator[None]:
+    """Restore every module's own ``training`` flag; ``model.train()`` would flatten a frozen part's."""
+    flags = {module: module.training for module in model.modules()}
+    try:
+        yield
+    finally:
+        for module, training in flags.items():
+            # A TorchScript module keeps its flag behind a property; both take plain assignment.
+            if module.training != training:
+                module.training = training
+
+
+@contextmanager
+def same_attributes(model: nn.Module) -> Iterator[None]:
+    """Restore what a forward pass may store on its modules: attributes, buffer registrations, buffer contents."""
+    modules = [module for module in model.modules() if not isinstance(module, torch.jit.ScriptModule)]
+    attributes = [(module, dict(vars(module)), dict(module._buffers)) for module in modules]
+    contents = {
+        buffer: (buffer.detach().clone(), buffer._version)
+        for module, _, buffers in attributes
+        # Library modules are leaves of a trace: their forward does not run, their buffers cannot change.
+        if not is_library_leaf(module)
+        for buffer in buffers.values()
+        if buffer is not None and not buffer.is_inference()
+    }
+    try:
+        yield
+    finally:
+        for module, variables, buffers in attributes:
+            vars(module).clear()
+            vars(module).update(variables)
+            module._buffers.clear()
+            module._buffers.update(buffers)
+        for buffer, (content, version) in contents.items():
+            _restore(buffer, content, version)
+
+
+def _restore(buffer: Tensor, content: Tensor, version: int) -> None:
+    if buffer._version != version:
+        with torch.no_grad():
+            buffer.copy_(content)
+
+
+@contextmanager
+def same_random_state() -> Iterator[None]:
+    """Restore the CPU random generator."""
+    state = torch.get_rng_state()
+    try:
+        yield
+    finally:
+        torch.set_rng_state(state)
+
+
+@contextmanager
+def same_state(model: nn.Module) -> Iterator[None]:
+    """Restore every buffer's content, library modules' too: for a whole run in training mode."""
+    contents = [(buffer, buffer.detach().clone(), buffer._version) for buffer in model.buffers()]
+    try:
+        yield
+    finally:
+        for buffer, content, version in contents:
+            _restore(buffer, content, version)

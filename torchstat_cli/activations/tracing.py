@@ -1,0 +1,189 @@
+"""Trace a model with torch.fx, and name every node by the module that holds it."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import fx, nn
+from torch.fx.node import map_aggregate
+
+from torchstat_cli.errors import ModelError
+
+from .leaves import TracerOptions, with_timm_leaves
+from .naming import ModuleTable, Numbering, TorchvisionNumbering, TrueNumbering
+from .safety import same_attributes, same_modes, same_random_state
+from .wrappers import clean_path, unwrap
+
+_FX_SUFFIX = re.compile(r"(.+)_[0-9]+")
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleCall:
+    """One call of a module in a traced graph."""
+
+    inputs: Any  # (args, kwargs) with graph nodes where tensors will be
+    output: Any  # what it returned, the same way
+    names: tuple[str, ...] = ()  # of the nodes inside
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A model's graph in one mode."""
+
+    root: nn.Module
+    graph: fx.Graph
+    names: Mapping[fx.Node, str]  # in order of execution
+    calls: Mapping[tuple[str, int], ModuleCall]  # by path and call number, containers included
+
+    @property
+    def node_names(self) -> list[str]:
+        """Every name, in order of execution."""
+        return list(self.names.values())
+
+
+@dataclass
+class _Recording:
+    numbering: Numbering
+    true_names: ModuleTable | None  # None: torchvision's scheme names module calls too
+    names: dict[fx.Node, str] = field(default_factory=dict)
+    calls: dict[tuple[str, int], ModuleCall] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+
+class PathTracer(fx.Tracer):
+    """A tracer that remembers, for each node, the module whose forward made it."""
+
+    def __init__(self, options: TracerOptions, recording: _Recording) -> None:
+        super().__init__(
+            options.autowrap_modules,  # type: ignore[arg-type]  # torch means any number of modules
+            options.autowrap_functions,
+            options.param_shapes_constant,
+        )
+        self._options = options
+        self._recording = recording
+        self._owner = ""  # path of the module whose forward is running
+        self._call = 0
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """The shared leaf rule (:meth:`~.leaves.TracerOptions.is_leaf`)."""
+        return self._options.is_leaf(m)
+
+    def call_module(
+        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """One node for a leaf; the inside of anything else."""
+        path = self.path_of_module(m)
+        outer = self._owner, self._call
+        self._owner, self._call = clean_path(path), self._recording.counts[clean_path(path)]
+        self._recording.counts[self._owner] += 1
+        key, before = (self._owner, self._call), len(self._recording.names)
+        try:
+            if self.is_leaf_module(m, path):
+                output = self.create_proxy("call_module", path, args, kwargs)
+            elif self._recording.true_names is None:
+                output = forward(*args, **kwargs)
+            else:
+                # Past the hooks: the user's would be called with placeholders instead of tensors.
+                output = m.forward(*args, **kwargs)
+        finally:
+            self._owner, self._call = outer
+        inside = tuple(self._recording.names.values())[before:]
+        self._recording.calls[key] = ModuleCall(_nodes((args, kwargs)), _nodes(output), inside)
+        return output
+
+    def create_proxy(self, kind: str, target: Any, *args: Any, **kwargs: Any) -> fx.Proxy:
+        """Name the node by its owner and, unless it is a module call, by what it does."""
+        proxy = super().create_proxy(kind, target, *args, **kwargs)
+        recording, node = self._recording, proxy.node
+        if kind == "call_module" and recording.true_names is not None:
+            name = recording.true_names.call_name(self._owner, self._call)
+        elif kind == "call_module":
+            name = recording.numbering.name(self._owner)
+        else:
+            operator = str(node) if recording.true_names is None else _without_suffix(str(node))
+            name = recording.numbering.name(f"{self._owner}.{operator}" if self._owner else operator)
+        recording.names[node] = name
+        return proxy
+
+
+def _without_suffix(name: str) -> str:
+    # fx numbers nodes over the whole graph; names here are numbered within their module.
+    match = _FX_SUFFIX.fullmatch(name)
+    return match[1] if match else name
+
+
+def _nodes(value: Any) -> Any:
+    return map_aggregate(value, lambda item: item.node if isinstance(item, fx.Proxy) else item)
+
+
+def trace(
+    model: nn.Module,
+    options: TracerOptions,
+    *,
+    torchvision_names: bool = False,
+    concrete_args: dict[str, Any] | None = None,
+) -> Trace:
+    """Trace ``model`` in the mode it is in.
+
+    Raises:
+        ModelError: torch.fx cannot trace it; the cause is chained.
+    """
+    root = unwrap(model)
+    table = ModuleTable.of(root)
+    numbering = TorchvisionNumbering() if torchvision_names else TrueNumbering(table)
+    recording = _Recording(numbering, None if torchvision_names else table)
+    tracer = PathTracer(options, recording)
+    try:
+        with same_attributes(root), same_random_state():
+            graph = tracer.trace(root, concrete_args)
+    except Exception as error:
+        # The model's own Python runs on placeholders here, so anything at all may be raised.
+        raise ModelError(
+            f"torch.fx cannot trace {type(root).__name__}: {_first_line(error)}",
+            "leave the engine to 'auto', or name the untraceable modules in tracer_kwargs['leaf_modules']",
+        ) from error
+    calls = dict(recording.calls)
+    result = next(node for node in reversed(graph.nodes) if node.op == "output").args[0]
+    calls["", 0] = ModuleCall(((), {}), result, tuple(recording.names.values()))
+    return Trace(root, graph, recording.names, calls)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def trace_modes(
+    model: nn.Module,
+    options: TracerOptions,
+    *,
+    torchvision_names: bool = False,
+    concrete_args: dict[str, Any] | None = None,
+) -> tuple[Trace, Trace]:
+    """``(train, eval)`` traces; every module's mode is as before afterwards, also on failure.
+
+    timm's own list of untraceable parts is tried where the plain rule fails.
+
+    Raises:
+        ModelError: torch.fx cannot trace the model.
+    """
+    root = unwrap(model)
+
+    def both(chosen: TracerOptions) -> tuple[Trace, Trace]:
+        traces = []
+        for training in (True, False):
+            root.train(training)
+            traces.append(trace(root, chosen, torchvision_names=torchvision_names, concrete_args=concrete_args))
+        return traces[0], traces[1]
+
+    with same_modes(root):
+        try:
+            return both(options)
+        except ModelError:
+            wider = with_timm_leaves(options)
+            if torchvision_names or wider == options:
+                raise
+            return both(wider)
