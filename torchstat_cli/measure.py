@@ -1,7 +1,8 @@
 """One model, one dummy run, one profile: down the placement ladder until a rung holds.
 
-Rungs for a spec: built and run on meta; built for real except its parameters, so that small tables keep their values, and
-run on meta; built and run on the CPU, if it fits. A live model runs on meta twins of its tensors, then where it lies.
+Rungs for a spec: built and run on meta; built for real except its parameters, so that small tables keep their values,
+and run on meta; built and run on the CPU, if it fits; run on meta with stated assumptions. A live model runs on meta
+twins of its tensors, then where it lies.
 """
 
 from __future__ import annotations
@@ -69,6 +70,9 @@ class Rung:
     notes: tuple[str, ...] = ()
 
 
+Origin = tuple[str | None, str, str | None]
+"""The spec as written, what it resolved to, and the "file:line" of the factory."""
+
 InputsFor = Callable[[nn.Module, str], Inputs]
 """The inputs of a model on a device."""
 
@@ -98,8 +102,15 @@ def profile_spec(
             return make_inputs(given, device=device, dtype=dtype)
         return inputs_on(given, device=device)
 
-    rungs = _spec_rungs(source, inputs_for, settings)
-    profile, notes = _first_that_holds(rungs, settings, (source.spec, source.resolved, source.source))
+    def real_rung(room: int) -> Rung:
+        return _rung(place_on_cpu(source, dtype=settings.dtype, limit_bytes=room), inputs_for)
+
+    profile, notes = _descend(
+        _spec_rungs(source, inputs_for, settings),
+        real_rung if settings.device == "auto" else None,
+        settings,
+        (source.spec, source.resolved, source.source),
+    )
     return profile, (*source.notices, *notes)
 
 
@@ -112,9 +123,21 @@ def profile_live(
         ModelstatError: see the tree; the model cannot be run.
     """
     inner, note = unwrap(model)
-    rungs = _live_rungs(inner, given, settings)
-    resolved = f"{type(inner).__module__}:{type(inner).__qualname__}"
-    profile, notes = _first_that_holds(rungs, settings, (None, resolved, _source_line(type(inner))))
+    home = _home(inner)
+
+    def real_rung(room: int) -> Rung:
+        if home.type == "cpu" and room < 0:
+            raise PlacementError(
+                "the run would need more memory than may be used", "use device='cpu' to run it all the same"
+            )
+        return Rung(inner, _live_inputs(inner, given, str(home)), False, str(home))
+
+    profile, notes = _descend(
+        _live_rungs(inner, given, settings),
+        real_rung if settings.device == "auto" and home.type != "meta" else None,
+        settings,
+        (None, f"{type(inner).__module__}:{type(inner).__qualname__}", _source_line(type(inner))),
+    )
     return profile, ((note, *notes) if note else notes)
 
 
@@ -123,8 +146,6 @@ def _spec_rungs(source: ModelSource, inputs_for: InputsFor, settings: Settings) 
     yield _rung(placed, inputs_for)
     if placed.placement == "meta":
         yield _rung(place_meta_parameters(source, dtype=settings.dtype), inputs_for)
-    if settings.device == "auto" and placed.placement.startswith("meta"):
-        yield _rung(place_on_cpu(source, dtype=settings.dtype, limit_bytes=memory_limit()), inputs_for)
 
 
 def _rung(placed: Placed, inputs_for: InputsFor) -> Rung:
@@ -143,7 +164,7 @@ def _live_rungs(model: nn.Module, given: Inputs | tuple[InputSpec, ...], setting
         raise UsageError(
             f"the model lies on {home}, not on {settings.device}", f"move it first, or use device='auto' or '{home}'"
         )
-    if settings.device != "meta" and home.type != "meta":
+    else:
         yield Rung(model, _live_inputs(model, given, str(home)), False, str(home))
 
 
@@ -153,31 +174,61 @@ def _live_inputs(model: nn.Module, given: Inputs | tuple[InputSpec, ...], device
     return given if device == "meta" else inputs_on(given, device=device)
 
 
-def _first_that_holds(
-    rungs: Iterator[Rung], settings: Settings, origin: tuple[str | None, str, str | None]
+RealRung = Callable[[int], Rung]
+"""Build the rung with real tensors; gets the bytes that parameters and buffers may take."""
+
+
+def _descend(
+    rungs: Iterator[Rung], real_rung: RealRung | None, settings: Settings, origin: Origin
 ) -> tuple[Profile, tuple[str, ...]]:
-    failure: Exception | None = None
-    notes: tuple[str, ...] = ()
+    """The profile by the first rung that holds.
+
+    Where values are missing on meta, they are assumed; and where the assumed run says that a real one fits, that is
+    made instead, because it is exact.
+    """
+    rung, failure = None, None
+    for rung in rungs:
+        try:
+            return _profile(rung, _record(rung, settings), settings, origin), rung.notes
+        except (ValueUnknownError, ForwardError) as error:
+            if not rung.on_meta or not _only_meta_explains(error):
+                raise _with_input_hint(error, rung.inputs) from error.__cause__
+            failure = error
+    assert rung is not None  # a ladder has at least one rung
+    assert failure is not None
+    note = f"not run on meta alone: {failure.message}"
+    assumed = _assumed(rung, settings, origin)
+    if real_rung is not None:
+        room = memory_limit() - (assumed.total.memory if assumed is not None else 0)
+        try:
+            real = real_rung(room)
+            return _profile(real, _record(real, settings), settings, origin), (note, *real.notes)
+        except (ForwardError, PlacementError) as error:
+            if assumed is None:
+                raise _with_reason(error, failure) from error.__cause__
+            note = f"{note}; and not run for real: {error.message}"
+    if assumed is None:
+        raise PlacementError(failure.message, "run it for real: --device cpu") from failure
+    if settings.strict:
+        _refuse_assumptions(assumed)
+    return assumed, (note, *rung.notes)
+
+
+def _assumed(rung: Rung, settings: Settings, origin: Origin) -> Profile | None:
+    """The profile with unknown values answered by stated rules; None where that does not help either."""
     try:
-        for rung in rungs:
-            try:
-                recording = _record(rung, settings)
-            except (ValueUnknownError, ForwardError) as error:
-                if not rung.on_meta or not _only_meta_explains(error):
-                    raise _with_input_hint(error, rung.inputs) from error.__cause__
-                failure = error
-                notes = (f"not run on {rung.placement}: {error.message}",)
-                continue
-            return _profile(rung, recording, settings, origin), (*notes, *rung.notes)
-    except PlacementError as error:
-        if failure is None:
-            raise
-        raise PlacementError(f"{error.message}; and it cannot run without memory: {failure}", error.hint) from failure
-    assert failure is not None  # a ladder has at least one rung
-    raise PlacementError(str(failure).splitlines()[0], "run it for real: --device cpu") from failure
+        return _profile(rung, _record(rung, settings, assume=True), settings, origin)
+    except (ValueUnknownError, ForwardError):
+        return None
 
 
-def _record(rung: Rung, settings: Settings) -> Recording:
+def _with_reason(error: ForwardError | PlacementError, failure: Exception) -> Exception:
+    if isinstance(error, PlacementError):
+        return PlacementError(f"{error.message}; and it cannot run without memory: {failure}", error.hint)
+    return error
+
+
+def _record(rung: Rung, settings: Settings, *, assume: bool = False) -> Recording:
     return record_dummy_run(
         rung.model,
         rung.inputs.args,
@@ -185,6 +236,7 @@ def _record(rung: Rung, settings: Settings) -> Recording:
         settings.registry.knows,
         on_meta=rung.on_meta,
         training=settings.mode == "train",
+        assume=assume,
         memo=shared_memo if settings.memo else Memo(skip_kernels=False),
     )
 
@@ -225,9 +277,7 @@ def live_provenance(model: nn.Module, recording: Recording) -> Provenance:
     )
 
 
-def _profile(
-    rung: Rung, recording: Recording, settings: Settings, origin: tuple[str | None, str, str | None]
-) -> Profile:
+def _profile(rung: Rung, recording: Recording, settings: Settings, origin: Origin) -> Profile:
     spec, resolved, source = origin
     placement = "meta+values" if recording.carried_values and rung.placement == "meta" else rung.placement
     provenance = Provenance(
@@ -243,23 +293,20 @@ def _profile(
         source=source,
     )
     profile = assemble(recording, provenance, settings.registry)
-    if settings.strict:
-        _refuse_guesses(profile)
-    return profile
-
-
-def _refuse_guesses(profile: Profile) -> None:
-    if profile.unknown:
+    if settings.strict and profile.unknown:
         names = ", ".join(f"{unknown.op} ({unknown.calls} calls)" for unknown in profile.unknown)
         raise StrictError(
             f"no formula for {names}, so the totals are only lower bounds",
             "register one with @torchstat_cli.formula, or leave --strict out",
         )
-    if profile.provenance.assumptions:
-        raise StrictError(
-            f"the numbers rest on assumptions: {'; '.join(profile.provenance.assumptions)}",
-            "run for real with --device cpu, or leave --strict out",
-        )
+    return profile
+
+
+def _refuse_assumptions(profile: Profile) -> None:
+    raise StrictError(
+        f"the numbers rest on assumptions: {'; '.join(profile.provenance.assumptions)}",
+        "run for real with --device cpu, or leave --strict out",
+    )
 
 
 def _input_records(inputs: Inputs) -> tuple[InputRecord, ...]:

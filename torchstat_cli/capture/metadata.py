@@ -52,10 +52,7 @@ def _plain(*tensors: Tensor | None) -> bool:
 
 # --- elementwise -----------------------------------------------------------------------------------------------------
 
-_UNARY = (
-    "relu relu6 gelu silu mish sigmoid tanh exp log log1p sqrt rsqrt neg abs sin cos erf square hardswish hardsigmoid "
-    "hardtanh leaky_relu elu selu softplus floor ceil reciprocal"
-).split()
+_UNARY = ["relu", "relu6", "gelu", "silu", "mish", "sigmoid", "tanh", "exp", "log", "log1p", "sqrt", "rsqrt", "neg", "abs", "sin", "cos", "erf", "square", "hardswish", "hardsigmoid", "hardtanh", "leaky_relu", "elu", "selu", "softplus", "floor", "ceil", "reciprocal"]
 
 
 @_rule(

@@ -73,6 +73,7 @@ class Session:
             order=_execution_order(sites, self.hooks.rows, self.tape.first_event),
             events=events,
             carried_values=self._values is not None and self._values.used,
+            assumptions=tuple(self._values.assumptions) if self._values is not None else (),
         )
 
     def note_twins(self, twins: dict[int, int]) -> None:
@@ -144,6 +145,7 @@ def record_dummy_run(
     *,
     on_meta: bool,
     training: bool = False,
+    assume: bool = False,
     memo: Memo = shared_memo,
 ) -> Recording:
     """Run ``model`` once, observed, and leave it as it was.
@@ -154,13 +156,14 @@ def record_dummy_run(
         knows: whether a formula exists for an operator.
         on_meta: run without memory; off, the model runs for real where its tensors are.
         training: train mode instead of eval.
+        assume: on meta, answer questions about unknown values by a stated rule.
         memo: see :class:`Session`.
 
     Raises:
         ForwardError: the model raised; names the module and the shapes it was given.
         ValueUnknownError: the model needs values that meta tensors do not have.
     """
-    values = KnownValues() if on_meta else None
+    values = KnownValues(assume=assume) if on_meta else None
     session = Session(model, knows, memo=memo, values=values)
     paused = [tape for tape in _open_tapes if not tape.paused]
     with ExitStack() as stack:

@@ -42,7 +42,7 @@ class OperatorTape(TorchDispatchMode):
         memo: Memo,
         values: KnownValues | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
         self.paused = False
         self.touched: set[int] = set()  # ids of the parameters that an operator was given
         self.first_event: dict[int, int] = {}  # module index -> position of its first operator

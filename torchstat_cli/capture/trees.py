@@ -10,7 +10,7 @@ import torch
 
 
 def tensors_in(value: object) -> Iterator[torch.Tensor]:
-    """Every tensor inside tuples, lists, mappings, dataclasses and cache-like objects, in order, each object visited once."""
+    """Every tensor inside tuples, lists, mappings, dataclasses and cache-like objects, in order; each object once."""
     yield from _walk(value, set())
 
 
@@ -37,7 +37,7 @@ def _walk(value: object, seen: set[int]) -> Iterator[torch.Tensor]:
 
 
 def map_tensors(value: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
-    """A copy of ``value`` in which every tensor was replaced by ``change(tensor)``; other leaves are kept as they are."""
+    """A copy of ``value`` in which every tensor was replaced by ``change(tensor)``; other leaves are kept."""
     if isinstance(value, torch.Tensor):
         return change(value)
     if isinstance(value, tuple):

@@ -34,7 +34,7 @@ def put_on_meta(model: nn.Module, values: KnownValues) -> dict[int, int]:
 
 
 def copy_buffers(model: nn.Module) -> None:
-    """Replace every buffer by a copy, so that running statistics move in the copy; the caller restores the attributes."""
+    """Replace every buffer by a copy, in which running statistics may move; the caller restores the attributes."""
     for module in model.modules():
         if not isinstance(module, torch.jit.ScriptModule):
             for name, buffer in module._buffers.items():

@@ -8,14 +8,17 @@ for real on the side, and the answer is exact.
 from __future__ import annotations
 
 import weakref
+from collections import Counter
 from typing import Any
 
 import torch
 from torch._ops import OpOverload
 
+from torchstat_cli.capture.assumptions import assume
 from torchstat_cli.capture.operators import argument_tensors, operator_name, traits
 from torchstat_cli.capture.trees import map_tensors, tensors_in
 from torchstat_cli.errors import ModelError
+from torchstat_cli.units import format_shape
 
 _LIMIT = 1 << 18  # elements; larger values are forgotten
 
@@ -25,10 +28,16 @@ class ValueUnknownError(ModelError):
 
 
 class KnownValues:
-    """Meta tensors whose values are known, each beside a real tensor on the CPU."""
+    """Meta tensors whose values are known, each beside a real tensor on the CPU.
 
-    def __init__(self) -> None:
+    Args:
+        assume: answer questions about unknown values by a stated rule (``assumptions.py``) instead of raising.
+    """
+
+    def __init__(self, *, assume: bool = False) -> None:
         self.used = False  # a question was answered
+        self.assumptions: Counter[str] = Counter()  # what was assumed, and how often
+        self._assume = assume
         self._values: dict[int, tuple[weakref.ref[torch.Tensor], torch.Tensor]] = {}
         self._twins: dict[int, tuple[weakref.ref[torch.Tensor], torch.Tensor]] = {}
 
@@ -78,9 +87,9 @@ class KnownValues:
 
     def may_rescue(self, tensors: list[torch.Tensor], error: Exception) -> bool:
         """Whether values would help where a kernel failed on meta tensors with ``error``."""
-        if "meta tensor" in str(error):
+        if any(sign in str(error) for sign in ("meta tensor", "data-independent")):
             return True
-        return isinstance(error, NotImplementedError) and self._all_known(tensors)
+        return isinstance(error, NotImplementedError) and (self._assume or self._all_known(tensors))
 
     def answer(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The result of an operator that needs values.
@@ -89,13 +98,19 @@ class KnownValues:
             ValueUnknownError: a value is not known.
         """
         tensors = argument_tensors(args, kwargs)
-        if not self._all_known(tensors):
-            shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tensors)
-            raise ValueUnknownError(
-                f"{operator_name(func)} needs the values of a tensor of shape {shapes}, and meta tensors have none"
-            )
-        self.used = True
-        return map_tensors(self._run_for_real(func, args, kwargs), self.twin)
+        if self._all_known(tensors):
+            self.used = True
+            result = self._run_for_real(func, args, kwargs)
+            return result if _leaves_meta(args, kwargs) else map_tensors(result, self.twin)
+        if self._assume:
+            assumption = assume(func, args, kwargs)
+            if assumption is not None:
+                self.assumptions[assumption.words] += 1
+                return assumption.result
+        shapes = ", ".join(format_shape(tensor.shape) for tensor in tensors)
+        raise ValueUnknownError(
+            f"{operator_name(func)} needs the values of a tensor of shape {shapes}, and meta tensors have none"
+        )
 
     def follow(
         self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[torch.Tensor], result: Any
@@ -146,6 +161,12 @@ def meta_like(tensor: torch.Tensor) -> torch.Tensor:
         if isinstance(tensor, torch.nn.Parameter):
             return torch.nn.Parameter(twin, requires_grad=tensor.requires_grad)
         return twin.requires_grad_(tensor.requires_grad) if tensor.is_leaf else twin
+
+
+def _leaves_meta(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether the call asks for its result on a real device, as ``.cpu()`` does."""
+    named = [value for value in (*args, *kwargs.values()) if isinstance(value, torch.device)]
+    return bool(named) and named[-1].type != "meta"
 
 
 def _off_meta(value: Any) -> Any:
