@@ -47,7 +47,21 @@ def _plain(*tensors: Tensor | None) -> bool:
     """Contiguous, and of one floating dtype."""
     given = [tensor for tensor in tensors if tensor is not None]
     dtype = given[0].dtype
-    return dtype.is_floating_point and all(t.dtype is dtype and t.is_contiguous() for t in given)
+    return dtype.is_floating_point and all(t.dtype is dtype and _contiguous(t) for t in given)
+
+
+def _contiguous(tensor: Tensor) -> bool:
+    """Contiguous with the strides that a new tensor would have; axes of one element may have others, which kernels keep."""
+    return tensor.is_contiguous() and _usual_strides(tensor)
+
+
+def _usual_strides(tensor: Tensor) -> bool:
+    expected = 1
+    for size, stride in zip(reversed(tensor.shape), reversed(tensor.stride()), strict=True):
+        if stride != expected:
+            return False
+        expected *= max(size, 1)
+    return True
 
 
 # --- elementwise -----------------------------------------------------------------------------------------------------
@@ -58,7 +72,6 @@ _UNARY = ["relu", "relu6", "gelu", "silu", "mish", "sigmoid", "tanh", "exp", "lo
 @_rule(
     *_UNARY,
     "pow.Tensor_Scalar",
-    "clamp",
     "clamp_min",
     "mul.Scalar",
     "add.Scalar",
@@ -71,6 +84,16 @@ def _unary(self: Tensor, *scalars: Any, **options: Any) -> Any:
     if not _plain(self) or not all(value is None or isinstance(value, (bool, int, float, str)) for value in values):
         return NotImplemented
     return _new(self.shape, self)
+
+
+@_rule("clamp")
+def _clamp(self: Tensor, min: Any = None, max: Any = None) -> Any:
+    return NotImplemented if min is None and max is None else _unary(self, min, max)
+
+
+@_rule("clamp_")
+def _clamp_in_place(self: Tensor, min: Any = None, max: Any = None) -> Any:
+    return NotImplemented if min is None and max is None else _unary_in_place(self, min, max)
 
 
 @_rule("add.Tensor", "sub.Tensor", "mul.Tensor", "div.Tensor", "maximum", "minimum")
@@ -92,7 +115,7 @@ def _compare(self: Tensor, other: Tensor) -> Any:
     return _new(_broadcast(self, other), self, torch.bool) if _plain(self, other) else NotImplemented
 
 
-@_rule(*(f"{name}_" for name in _UNARY), "add_.Scalar", "mul_.Scalar", "div_.Scalar", "sub_.Scalar", "clamp_", "zero_")
+@_rule(*(f"{name}_" for name in _UNARY), "add_.Scalar", "mul_.Scalar", "div_.Scalar", "sub_.Scalar", "zero_")
 def _unary_in_place(self: Tensor, *scalars: Any, **options: Any) -> Any:
     if not all(value is None or isinstance(value, (bool, int, float, str)) for value in (*scalars, *options.values())):
         return NotImplemented
@@ -206,6 +229,18 @@ def _windows(
     )
 
 
+@_rule("_grouped_mm")
+def _grouped_product(self: Tensor, mat2: Tensor, offs: Any = None, bias: Any = None, out_dtype: Any = None) -> Any:
+    """torch's meta kernel takes bfloat16 alone, though the real ones take float32 and float16 too."""
+    if self.dtype not in (torch.float32, torch.float16) or mat2.dtype is not self.dtype or offs is None:
+        return NotImplemented
+    if self.dim() == 2 and mat2.dim() == 3 and self.shape[1] == mat2.shape[1]:  # rows fall into groups
+        return _new((self.shape[0], mat2.shape[2]), self, out_dtype)
+    if self.dim() == 2 and mat2.dim() == 2 and self.shape[1] == mat2.shape[0]:  # the summed axis does
+        return _new((offs.shape[0], self.shape[0], mat2.shape[1]), self, out_dtype)
+    return NotImplemented
+
+
 @_rule("scaled_dot_product_attention")
 def _attention(
     query: Tensor,
@@ -287,9 +322,9 @@ def _batch_norm(
 ) -> Any:
     channels = input.shape[1:2]
     vectors = [tensor for tensor in (weight, bias, running_mean, running_var) if tensor is not None]
-    if not input.is_contiguous() or not input.dtype.is_floating_point or any(t.shape != channels for t in vectors):
+    if not _plain(input) or any(t.shape != channels for t in vectors):
         return NotImplemented
-    if 0 in input.shape or (not training and running_mean is None):
+    if 0 in input.shape or (not training and (running_mean is None or running_var is None)):
         return NotImplemented
     return _new(input.shape, input)
 
@@ -347,9 +382,9 @@ def _pooled(self: Tensor, kernel: Any, steps: Any, padding: Any, dilation: Any) 
 
 @_rule("adaptive_avg_pool2d")
 def _adaptive_avg_pool2d(self: Tensor, output_size: Any) -> Any:
-    if not _plain(self) or self.dim() != 4 or 0 in self.shape:
+    if not _plain(self) or self.dim() != 4 or 0 in self.shape or len(output_size) != 2:
         return NotImplemented
-    return _new((*self.shape[:2], *_per_axis(output_size, 2)), self)
+    return _new((*self.shape[:2], *output_size), self)
 
 
 @_rule("mean.dim", "sum.dim_IntList")
@@ -368,7 +403,7 @@ def _reduced(self: Tensor, dim: Any, keepdim: bool = False, *, dtype: Any = None
 
 @_rule("embedding")
 def _embedding(weight: Tensor, indices: Tensor, *rest: Any, **options: Any) -> Any:
-    if weight.dim() != 2 or indices.dtype not in (torch.int64, torch.int32) or not weight.is_contiguous():
+    if weight.dim() != 2 or indices.dtype not in (torch.int64, torch.int32) or not _contiguous(weight):
         return NotImplemented
     return _new((*indices.shape, weight.shape[1]), weight)
 
@@ -378,7 +413,7 @@ def _cat(tensors: Any, dim: int = 0) -> Any:
     first = tensors[0]
     axis = dim % first.dim() if -first.dim() <= dim < first.dim() else first.dim()
     same = [(*t.shape[:axis], *t.shape[axis + 1 :]) == (*first.shape[:axis], *first.shape[axis + 1 :]) for t in tensors]
-    if axis == first.dim() or not all(same) or not all(t.dim() == first.dim() and t.is_contiguous() for t in tensors):
+    if axis == first.dim() or not all(same) or not all(t.dim() == first.dim() and _contiguous(t) for t in tensors):
         return NotImplemented
     if any(tensor.dtype is not first.dtype for tensor in tensors) or prod(first.shape) == 0:
         return NotImplemented
@@ -387,6 +422,6 @@ def _cat(tensors: Any, dim: int = 0) -> Any:
 
 @_rule("clone")
 def _clone(self: Tensor, *, memory_format: Any = None) -> Any:
-    if not self.is_contiguous() or memory_format not in (None, torch.contiguous_format, torch.preserve_format):
+    if not _contiguous(self) or memory_format not in (None, torch.contiguous_format, torch.preserve_format):
         return NotImplemented
     return _new(self.shape, self)
