@@ -106,19 +106,23 @@ def _read_document(document: Any) -> dict[str, Snapshot]:
 
 def _read_entry(name: str, entry: Any) -> Snapshot:
     try:
-        made = {**entry["made"], "input": tuple(entry["made"]["input"])}
         return Snapshot(
             spec=_checked(entry["spec"], str),
-            made=Made(**made),
+            made=_read_made(entry["made"]),
             totals=_counts(entry["totals"]),
             groups={path: _read_groups(value) for path, value in entry["groups"].items()},
             modules={glob: _counts(sums) for glob, sums in entry.get("modules", {}).items()},
-            unknown=tuple(entry.get("unknown", ())),
+            unknown=_texts(entry.get("unknown", [])),
         )
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
         raise ValueError(
             f"holds an entry for {name!r} that makes no sense ({type(error).__name__}: {error})"
         ) from error
+
+
+def _read_made(made: Any) -> Made:
+    texts = {name: _checked(made[name], str) for name in ("mode", "attention", "torch")}
+    return Made(input=_texts(made["input"]), rules=_count(made["rules"]), **texts)
 
 
 def _read_groups(value: Any) -> tuple[Group, ...]:
@@ -130,6 +134,10 @@ def _checked(value: Any, kind: type) -> Any:
     if not isinstance(value, kind):
         raise TypeError(f"{value!r} is no {kind.__name__}")
     return value
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(_checked(item, str) for item in _checked(value, list))
 
 
 def _is_count(value: Any) -> bool:

@@ -89,7 +89,7 @@ def _parse_limit(text: str, metric: Metric) -> Limit:
 def _parse_amount(text: str, metric: Metric) -> int:
     try:
         amount = parse_quantity(text)
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         raise ConfigError(f"{text!r} is not a limit for {metric.name}", _EXAMPLES) from error
     unit = _UNIT.search(text.strip())
     letters = unit[0].lower() if unit else ""
@@ -113,16 +113,14 @@ def _spell_amount(amount: int, metric: Metric) -> str:
     scales = _BYTE_SCALES if metric.unit == "bytes" else _COUNT_SCALES
     spellings = [str(amount)]
     for unit, scale in scales.items():
-        # Three decimals at most, and only where they are exact.
+        # Three decimals at most and only where they are exact; nobody reads 2507366.4 k.
         thousandths, rest = divmod(amount * 1000, scale)
-        if rest or (amount < scale and scale > 1):
-            continue
-        whole, decimals = divmod(thousandths, 1000)
-        number = f"{whole}.{decimals:03d}".rstrip("0").rstrip(".")
-        spellings.append(f"{number} {unit}".strip())
-    exact = [text for text in spellings if parse_quantity(text) == amount]
-    # Fewest digits first: "64 MiB" before "65536 KiB" before "67108864".
-    return min(exact, key=lambda text: (sum(character.isdigit() for character in text), len(text)))
+        if unit and not rest and scale <= amount < 1024 * scale:
+            whole, decimals = divmod(thousandths, 1000)
+            number = f"{whole}.{decimals:03d}".rstrip("0").rstrip(".")
+            spellings.append(f"{number} {unit}")
+    # Fewest digits first: "64 MiB" before "67108864".
+    return min(spellings, key=lambda text: (sum(character.isdigit() for character in text), len(text)))
 
 
 def spell_limits(limits: tuple[Limit, ...], metric: Metric) -> str:
