@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from torch import nn
 
 from torchstat_cli.errors import BuildError, ModelstatError, SpecError
-from torchstat_cli.loading.failures import chain, describe, short_path, suggestion
+from torchstat_cli.loading.failures import chain, describe, short_path, suggestion, with_article
 from torchstat_cli.loading.state import untouched_process
 
 _HAS_DEFAULT_OR_COLLECTS = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -51,9 +51,7 @@ def check_arguments(name: str, factory: Callable[..., object], arguments: Mappin
         )
 
 
-def build_module(
-    name: str, factory: Callable[[], object], *, import_path: Sequence[str] = (), hint: str | None = None
-) -> nn.Module:
+def build_module(name: str, factory: Callable[[], object], *, import_path: Sequence[str] = ()) -> nn.Module:
     """The module that the factory returns.
 
     Raises:
@@ -65,10 +63,16 @@ def build_module(
     except ModelstatError:
         raise
     except (Exception, SystemExit) as error:
-        raise BuildError(
-            f"{name} raised {describe(error)}", hint=hint or "call it once in Python to see the whole traceback"
-        ) from error
+        raise BuildError(f"{name} raised {describe(error)}", hint=_remedy(error)) from error
     return check_module(name, result)
+
+
+def _remedy(error: BaseException) -> str:
+    if isinstance(error, TypeError) and "unexpected keyword argument" in str(error):
+        return "check the names of the --arg values"
+    if isinstance(error, ModuleNotFoundError):
+        return f"install {error.name} in the environment that runs modelstat"
+    return "call it once in Python to see the whole traceback"
 
 
 def check_module(name: str, result: object) -> nn.Module:
@@ -89,7 +93,7 @@ def check_module(name: str, result: object) -> nn.Module:
         "coroutine": "the factory must be a plain function, not async",
     }
     remedy = remedies.get(kind, "name a function that returns an nn.Module, an nn.Module class, or an instance")
-    shown = "None" if result is None else f"a {kind}"
+    shown = "None" if result is None else with_article(kind)
     raise BuildError(f"{name} returned {shown} instead of an nn.Module", hint=remedy)
 
 

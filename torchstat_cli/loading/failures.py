@@ -50,16 +50,20 @@ def short_path(filename: str) -> str:
 
 
 def root_cause(error: BaseException) -> BaseException:
-    """The first exception of the chain, which names the true cause of a failed import."""
-    while error.__cause__ is not None:
+    """The first exception of the chain of causes, which names the true cause of a failed import."""
+    seen = {id(error)}
+    while error.__cause__ is not None and id(error.__cause__) not in seen:
         error = error.__cause__
+        seen.add(id(error))
     return error
 
 
 def chain(error: BaseException | None) -> Iterable[BaseException]:
-    """The exception and all that led to it."""
-    while error is not None:
+    """The exception and all that led to it, each once: an exception that is raised again may lead to itself."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
         yield error
+        seen.add(id(error))
         error = error.__cause__ or error.__context__
 
 
@@ -70,3 +74,8 @@ def suggestion(name: str, candidates: Iterable[str]) -> str:
     lowered = [known_name for known_name in known if known_name.lower() == name.lower()]
     matches = list(dict.fromkeys(lowered + matches))
     return f"; did you mean {' or '.join(matches)}?" if matches else ""
+
+
+def with_article(noun: str) -> str:
+    """``an int``, ``a tuple``."""
+    return f"{'an' if noun[:1].lower() in 'aeio' else 'a'} {noun}"

@@ -51,12 +51,11 @@ def find_object(target: str, attribute: str) -> tuple[object, tuple[str, ...]]:
 
 def _offers(owner: object, missing: str) -> str:
     """A hint that lists what could have been named instead."""
-    module = getattr(owner, "__name__", None)
-    own = [
-        name
-        for name, value in vars(owner).items()
-        if callable(value) and not name.startswith("_") and getattr(value, "__module__", None) == module
-    ]
+    home = owner.__name__ if isinstance(owner, ModuleType) else getattr(owner, "__module__", None)
+    offered = (
+        (name, getattr(owner, name, None)) for name in getattr(owner, "__dict__", {}) if not name.startswith("_")
+    )
+    own = [name for name, value in offered if callable(value) and getattr(value, "__module__", None) == home]
     if not own:
         return f"define {missing} there, or name another attribute after the colon"
     listed = ", ".join(own[:8]) + (", …" if len(own) > 8 else "")

@@ -26,6 +26,11 @@ class _CheapInitialisation(TorchDispatchMode):
     Those are Python that imports a compiler stack on first use: a second per process, for values that do not exist.
     """
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # Otherwise torch wraps the method below so that the first call imports the compiler.
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         packet = func.overloadpacket
@@ -83,7 +88,7 @@ def meta_parameters() -> Iterator[None]:
             twins[parameter] = meta_twin(parameter)
         return twins[parameter]  # type: ignore[no-any-return]
 
-    with intercepted_parameters(to_meta):
+    with intercepted_parameters(to_meta), _CheapInitialisation():  # type: ignore[no-untyped-call]
         yield
 
 

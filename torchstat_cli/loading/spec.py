@@ -14,6 +14,7 @@ from torch import nn
 from torchstat_cli.errors import SpecError
 from torchstat_cli.loading import providers
 from torchstat_cli.loading.factories import build_module, check_arguments, location
+from torchstat_cli.loading.failures import with_article
 from torchstat_cli.loading.imports import find_object, names_in_file
 from torchstat_cli.loading.source import ModelSource
 
@@ -79,7 +80,7 @@ def _builder(spec: str, found: object, arguments: dict[str, object]) -> Callable
             )
         return lambda: found
     if not callable(found) or (isinstance(found, type) and not issubclass(found, nn.Module)):
-        kind = f"the class {found.__name__}" if isinstance(found, type) else f"a {type(found).__name__}"
+        kind = f"the class {found.__name__}" if isinstance(found, type) else with_article(type(found).__name__)
         raise SpecError(
             f"{spec} is {kind}, not a model",
             hint="name a function that returns an nn.Module, an nn.Module class, or an instance",
@@ -104,7 +105,7 @@ def _example_inputs(spec: str, found: object) -> Callable[[], object] | Sequence
     if isinstance(found, nn.Module):
         return None  # a buffer or layer of that name says nothing to us
     raise SpecError(
-        f"example_inputs of {spec} is a {type(value).__name__}",
+        f"example_inputs of {spec} is {with_article(type(value).__name__)}",
         hint='make it a function that returns the inputs, or a list of input specs such as ["1,3,224,224"]',
     )
 

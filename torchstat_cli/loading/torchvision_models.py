@@ -38,7 +38,7 @@ def find(name: str, arguments: Mapping[str, object]) -> ModelSource:
     builder = _models().get_model_builder(name)
     accepted = inspect.signature(builder).parameters
     defaults: dict[str, object] = {key: None for key in ("weights", "weights_backbone") if key in accepted}
-    if name in ("googlenet", "inception_v3"):
+    if name.endswith(("googlenet", "inception_v3")):
         # Values only: the slow random scheme costs seconds, and the default warns that it will change.
         defaults["init_weights"] = False
     package = builder.__module__.rpartition(".")[0]
