@@ -1,0 +1,106 @@
+"""The models that benchmarks measure, with random weights and usual inputs; only of libraries that are installed."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.libraries import import_library
+
+_IMAGE = (1, 3, 224, 224)
+_TOKENS = (1, 128)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A model that can be built on any device, and its positional inputs."""
+
+    name: str
+    library: str
+    build: Callable[[], nn.Module]
+    shape: tuple[int, ...]
+    tokens: bool = False  # inputs are identifiers instead of numbers
+
+    def model(self, device: str = "cpu") -> nn.Module:
+        """A new model in eval mode; parameters from a fixed seed."""
+        torch.manual_seed(0)
+        with torch.device(device):
+            return self.build().eval()
+
+    def inputs(self, device: str = "cpu") -> tuple[Tensor, ...]:
+        """Zeros: what a model costs does not depend on them."""
+        dtype = torch.int64 if self.tokens else torch.float32
+        return (torch.zeros(self.shape, dtype=dtype, device=device),)
+
+
+def overhead_subjects() -> Iterator[Subject]:
+    """For the ratio to the bare meta forward."""
+    yield _sample("resnet50", "resnet", _IMAGE)
+    yield _sample("vit", "vit", _IMAGE)
+    yield from _torchvision("resnet50", "vit_b_16", "mobilenet_v3_small")
+    yield from _timm("vit_base_patch16_224")
+    yield from _transformers(
+        "llama, 32 layers", "LlamaConfig", "LlamaForCausalLM", (1, 2048), hidden_size=4096, intermediate_size=11008,
+        num_hidden_layers=32, num_attention_heads=32,
+    )  # fmt: skip
+
+
+def peer_subjects() -> Iterator[Subject]:
+    """For the comparison with other tools: convolution, attention in each library's form, recurrence, bare functions."""
+    yield from _torchvision("resnet50", "mobilenet_v3_small", "densenet121", "vit_b_16", "swin_t")
+    yield from _timm("vit_small_patch16_224")
+    yield from _small_language_models()
+    yield _sample("lstm_classifier", "recurrent", (1, 16), tokens=True)
+    yield _sample("transformer_encoder", "transformer", (2, 16, 64))
+    yield _sample("functional_only", "functional", (1, 3, 32, 32))
+
+
+def _small_language_models() -> Iterator[Subject]:
+    yield from _transformers("bert, 4 layers", "BertConfig", "BertModel", _TOKENS, num_hidden_layers=4)
+    yield from _transformers("gpt2, 4 layers", "GPT2Config", "GPT2LMHeadModel", _TOKENS, n_layer=4)
+    sizes = {"hidden_size": 512, "intermediate_size": 1408, "num_attention_heads": 8, "num_key_value_heads": 4}
+    yield from _transformers(
+        "llama, 4 layers", "LlamaConfig", "LlamaForCausalLM", _TOKENS, num_hidden_layers=4, **sizes
+    )
+    yield from _transformers(
+        "mixtral, 2 layers",
+        "MixtralConfig",
+        "MixtralForCausalLM",
+        _TOKENS,
+        num_hidden_layers=2,
+        vocab_size=8000,
+        **sizes,
+    )
+
+
+def _sample(factory: str, module: str, shape: tuple[int, ...], *, tokens: bool = False) -> Subject:
+    def build() -> nn.Module:
+        model: nn.Module = getattr(importlib.import_module(f"sample_models.{module}"), factory)()
+        return model
+
+    return Subject(factory, "sample_models", build, shape, tokens)
+
+
+def _torchvision(*names: str) -> Iterator[Subject]:
+    library = import_library("torchvision")
+    for name in names if library else ():
+        yield Subject(name, "torchvision", partial(library.models.get_model, name, weights=None), _IMAGE)
+
+
+def _timm(*names: str) -> Iterator[Subject]:
+    library = import_library("timm")
+    for name in names if library else ():
+        yield Subject(name, "timm", partial(library.create_model, name, pretrained=False), _IMAGE)
+
+
+def _transformers(name: str, config: str, model: str, shape: tuple[int, ...], **sizes: Any) -> Iterator[Subject]:
+    library = import_library("transformers")
+    if library is not None:
+        build = partial(getattr(library, model), getattr(library, config)(**sizes))
+        yield Subject(name, "transformers", build, shape, tokens=True)
