@@ -9,7 +9,6 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from difflib import get_close_matches
 from importlib import import_module
 
 import click
@@ -26,6 +25,7 @@ COMMANDS = {
 }
 """Command name, which is also the file in this folder, and its line in ``--help``: read without importing the file."""
 
+GLOBAL_FLAGS = ("--debug", "--quiet", "--no-color")
 DEFAULT_COMMAND = "profile"
 EXIT_UNDECIDED = 2
 
@@ -85,7 +85,7 @@ def modelstat(debug: bool, quiet: bool, no_color: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words = _global_options_first(list(sys.argv[1:] if arguments is None else arguments))
     debug = "--debug" in words
     try:
         result = modelstat.main(args=words or ["--help"], prog_name="modelstat", standalone_mode=False)
@@ -112,6 +112,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _report(f"{type(error).__name__}: {error}", hint, error, debug)
 
 
+def _global_options_first(words: list[str]) -> list[str]:
+    """``--debug``, ``--quiet`` and ``--no-color`` may stand anywhere before a ``--``."""
+    end = words.index("--") if "--" in words else len(words)
+    own = [word for word in words[:end] if word in GLOBAL_FLAGS]
+    return [*own, *(word for word in words[:end] if word not in GLOBAL_FLAGS), *words[end:]]
+
+
 def _report(message: str, hint: str | None, error: BaseException, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
@@ -121,15 +128,9 @@ def _report(message: str, hint: str | None, error: BaseException, debug: bool) -
     return EXIT_UNDECIDED
 
 
-def _usage_hint(error: click.UsageError) -> str | None:
-    """Close matches for an unknown option, and where the options are told."""
-    context = error.ctx
-    command = context.command_path if context is not None else "modelstat"
-    if isinstance(error, click.NoSuchOption) and context is not None:
-        known = [name for parameter in context.command.get_params(context) for name in parameter.opts]
-        close = get_close_matches(error.option_name, known, n=2)
-        if close:
-            return f"did you mean {' or '.join(close)}? See {command} --help"
+def _usage_hint(error: click.UsageError) -> str:
+    """Where the options are told; click itself names close matches."""
+    command = error.ctx.command_path if error.ctx is not None else "modelstat"
     return f"see {command} --help"
 
 
