@@ -15,10 +15,9 @@ Config = Mapping[str, Any]
 
 def llama_madds(config: Config, tokens: int) -> int:
     """Dense, grouped-query attention."""
-    layer = _grouped_query_attention(config, tokens) + tokens * _gated(
-        config["hidden_size"], config["intermediate_size"]
-    )
-    return config["num_hidden_layers"] * layer + _head(config, tokens)
+    feedforward = _gated(config["hidden_size"], config["intermediate_size"])
+    layer = _grouped_query_attention(config, tokens) + tokens * feedforward
+    return int(config["num_hidden_layers"]) * layer + _head(config, tokens)
 
 
 def qwen3_moe_madds(config: Config, tokens: int) -> int:
@@ -26,7 +25,7 @@ def qwen3_moe_madds(config: Config, tokens: int) -> int:
     width = config["hidden_size"]
     chosen = config["num_experts_per_tok"] * _gated(width, config["moe_intermediate_size"])
     layer = _grouped_query_attention(config, tokens) + tokens * (width * config["num_experts"] + chosen)
-    return config["num_hidden_layers"] * layer + _head(config, tokens)
+    return int(config["num_hidden_layers"]) * layer + _head(config, tokens)
 
 
 def deepseek_v3_madds(config: Config, tokens: int) -> int:
@@ -38,7 +37,7 @@ def deepseek_v3_madds(config: Config, tokens: int) -> int:
     feedforward = dense_layers * _gated(width, config["intermediate_size"])
     feedforward += (config["num_hidden_layers"] - dense_layers) * sparse
     attention = config["num_hidden_layers"] * _latent_attention(config, tokens)
-    return attention + tokens * feedforward + _head(config, tokens)
+    return int(attention + tokens * feedforward) + _head(config, tokens)
 
 
 MADDS: Mapping[str, Callable[[Config, int], int]] = {

@@ -52,7 +52,7 @@ def overhead_subjects() -> Iterator[Subject]:
 
 
 def peer_subjects() -> Iterator[Subject]:
-    """For the comparison with other tools: convolution, attention in each library's form, recurrence, bare functions."""
+    """For the comparison with other tools: convolution, attention of four libraries, recurrence, bare functions."""
     yield from _torchvision("resnet50", "mobilenet_v3_small", "densenet121", "vit_b_16", "swin_t")
     yield from _timm("vit_small_patch16_224")
     yield from _small_language_models()
@@ -62,21 +62,12 @@ def peer_subjects() -> Iterator[Subject]:
 
 
 def _small_language_models() -> Iterator[Subject]:
+    sizes = {"hidden_size": 512, "intermediate_size": 1408, "num_attention_heads": 8, "num_key_value_heads": 4}
+    llama, mixtral = {"num_hidden_layers": 4, **sizes}, {"num_hidden_layers": 2, "vocab_size": 8000, **sizes}
     yield from _transformers("bert, 4 layers", "BertConfig", "BertModel", _TOKENS, num_hidden_layers=4)
     yield from _transformers("gpt2, 4 layers", "GPT2Config", "GPT2LMHeadModel", _TOKENS, n_layer=4)
-    sizes = {"hidden_size": 512, "intermediate_size": 1408, "num_attention_heads": 8, "num_key_value_heads": 4}
-    yield from _transformers(
-        "llama, 4 layers", "LlamaConfig", "LlamaForCausalLM", _TOKENS, num_hidden_layers=4, **sizes
-    )
-    yield from _transformers(
-        "mixtral, 2 layers",
-        "MixtralConfig",
-        "MixtralForCausalLM",
-        _TOKENS,
-        num_hidden_layers=2,
-        vocab_size=8000,
-        **sizes,
-    )
+    yield from _transformers("llama, 4 layers", "LlamaConfig", "LlamaForCausalLM", _TOKENS, **llama)
+    yield from _transformers("mixtral, 2 layers", "MixtralConfig", "MixtralForCausalLM", _TOKENS, **mixtral)
 
 
 def _sample(factory: str, module: str, shape: tuple[int, ...], *, tokens: bool = False) -> Subject:
@@ -89,14 +80,16 @@ def _sample(factory: str, module: str, shape: tuple[int, ...], *, tokens: bool =
 
 def _torchvision(*names: str) -> Iterator[Subject]:
     library = import_library("torchvision")
-    for name in names if library else ():
-        yield Subject(name, "torchvision", partial(library.models.get_model, name, weights=None), _IMAGE)
+    if library is not None:
+        for name in names:
+            yield Subject(name, "torchvision", partial(library.models.get_model, name, weights=None), _IMAGE)
 
 
 def _timm(*names: str) -> Iterator[Subject]:
     library = import_library("timm")
-    for name in names if library else ():
-        yield Subject(name, "timm", partial(library.create_model, name, pretrained=False), _IMAGE)
+    if library is not None:
+        for name in names:
+            yield Subject(name, "timm", partial(library.create_model, name, pretrained=False), _IMAGE)
 
 
 def _transformers(name: str, config: str, model: str, shape: tuple[int, ...], **sizes: Any) -> Iterator[Subject]:
