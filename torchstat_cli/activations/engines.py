@@ -40,8 +40,10 @@ def choose_live_engine(
         if not _could_be_operator(selector, table):
             raise unmatched(selector.text, table.modules)
     if engine == "hooks" and beyond:
+        close = unmatched(beyond[0].text, table.modules).hint
         raise SelectionError(
-            f"{beyond[0].text!r} is no module, and hooks see only modules", "use the engine 'auto' or 'runtime'"
+            f"{beyond[0].text!r} is no module, and hooks see only modules",
+            f"{close}; operators and attention need the engine 'auto' or 'runtime'",
         )
     return "runtime" if beyond or engine == "runtime" else "hooks"
 

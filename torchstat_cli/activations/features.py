@@ -186,7 +186,7 @@ class _Request:
 
     def live(self, train_selectors: tuple[Selector, ...], eval_selectors: tuple[Selector, ...]) -> LiveExtractor:
         """The extractor that runs the model itself."""
-        options = ObserveOptions(engine=self.engine, keep=KeepOptions(detach=False), stop=True, leaves=self.options)
+        options = ObserveOptions(engine=self.engine, keep=KeepOptions(detach=False), stop=True, leaves=self.options.without_wrapping())
         return LiveExtractor(self.model, train_selectors, eval_selectors, options, self.concrete_args)
 
 

@@ -85,7 +85,7 @@ class IntermediateExtractor(IntermediateExtractorBase):
         *,
         mask: Any = None,
     ) -> Any:
-        """``outputs`` as "full", "mean", "LT" (last token), "FT" (first token) or "custom" (:func:`~.pooling.reformat`).
+        """``outputs`` as "full", "mean", "LT" (last token), "FT" (first) or "custom"; see :func:`~.pooling.reformat`.
 
         Raises:
             SelectionError: no such format, or "custom" without a position.

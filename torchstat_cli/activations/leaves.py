@@ -6,7 +6,7 @@ import inspect
 import math
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
@@ -48,6 +48,10 @@ class TracerOptions:
             autowrap_functions=tuple(given.pop("autowrap_functions", ())),
             **given,
         )
+
+    def without_wrapping(self) -> TracerOptions:
+        """The leaf rule alone, which is all that a live run needs; unlike Python modules it can be pickled."""
+        return replace(self, autowrap_modules=(), autowrap_functions=())
 
     def is_leaf(self, module: nn.Module) -> bool:
         """Whether a call of ``module`` is one node."""

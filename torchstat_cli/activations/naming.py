@@ -13,6 +13,7 @@ from torch import nn
 from .wrappers import clean_path, unwrap
 
 _SUFFIX = re.compile(r"(?P<stem>.+)_(?P<number>[0-9]+)")
+_CALL = re.compile(r"(?P<stem>.*)_(?P<number>[1-9][0-9]*)")  # the root's second call is "_1"
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,8 @@ class ModuleTable:
         """The inverse of :meth:`call_name`: ``(path, call)``, or None where ``name`` is no call of a module."""
         if name in self:
             return self.first_path(name), 0
-        match = _SUFFIX.fullmatch(name)
-        if match is None or match["stem"] not in self or match["number"].startswith("0"):
+        match = _CALL.fullmatch(name)
+        if match is None or match["stem"] not in self:
             return None
         stem, number = match["stem"], int(match["number"])
         taken = sum(f"{stem}_{other}" in self for other in range(1, number))

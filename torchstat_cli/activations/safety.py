@@ -30,7 +30,7 @@ def same_attributes(model: nn.Module) -> Iterator[None]:
     modules = [module for module in model.modules() if not isinstance(module, torch.jit.ScriptModule)]
     attributes = [(module, dict(vars(module)), dict(module._buffers)) for module in modules]
     contents = {
-        buffer: (buffer.detach().clone(), buffer._version)
+        buffer: buffer.detach().clone()
         for module, _, buffers in attributes
         # Library modules are leaves of a trace: their forward does not run, their buffers cannot change.
         if not is_library_leaf(module)
@@ -45,12 +45,14 @@ def same_attributes(model: nn.Module) -> Iterator[None]:
             vars(module).update(variables)
             module._buffers.clear()
             module._buffers.update(buffers)
-        for buffer, (content, version) in contents.items():
-            _restore(buffer, content, version)
+        for buffer, content in contents.items():
+            _restore(buffer, content)
 
 
-def _restore(buffer: Tensor, content: Tensor, version: int) -> None:
-    if buffer._version != version:
+def _restore(buffer: Tensor, content: Tensor) -> None:
+    # Written only if need be: a backward pass may still be waiting for the untouched buffer. (The version counter
+    # cannot tell: batch norm does not raise it.)
+    if not buffer.is_meta and not torch.equal(buffer, content):
         with torch.no_grad():
             buffer.copy_(content)
 
@@ -68,9 +70,9 @@ def same_random_state() -> Iterator[None]:
 @contextmanager
 def same_state(model: nn.Module) -> Iterator[None]:
     """Restore every buffer's content, library modules' too: for a whole run in training mode."""
-    contents = [(buffer, buffer.detach().clone(), buffer._version) for buffer in model.buffers()]
+    contents = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
     try:
         yield
     finally:
-        for buffer, content, version in contents:
-            _restore(buffer, content, version)
+        for buffer, content in contents:
+            _restore(buffer, content)

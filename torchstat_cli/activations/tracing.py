@@ -146,6 +146,9 @@ def trace(
             f"torch.fx cannot trace {type(root).__name__}: {_first_line(error)}",
             "leave the engine to 'auto', or name the untraceable modules in tracer_kwargs['leaf_modules']",
         ) from error
+    for node in graph.nodes:
+        # Annotations read as text (from __future__ import annotations) mean nothing where the graph's code is compiled.
+        node.type = None if isinstance(node.type, str) else node.type
     calls = dict(recording.calls)
     result = next(node for node in reversed(graph.nodes) if node.op == "output").args[0]
     calls["", 0] = ModuleCall(((), {}), result, tuple(recording.names.values()))
