@@ -1,4 +1,4 @@
-"""transformers from tiny local configurations: class, dtype, usual inputs that the model accepts, and clear refusals."""
+"""transformers from tiny local configurations: class, dtype, usual inputs that the model takes, clear refusals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 from tests.libraries import import_torchvision
 from torchstat_cli.errors import SpecError
-from torchstat_cli.loading import default_inputs, find_model, place
+from torchstat_cli.loading import default_inputs, find_model, hf_models, place
 
 pytestmark = pytest.mark.libraries
 FIXTURES = Path(__file__).parent / "fixtures" / "hf"
@@ -110,3 +110,13 @@ def test_refusals(write: Write, name: str, arguments: dict[str, object], message
         find_model(f"hf/{name}", arguments)
     assert message in caught.value.message
     assert hint in (caught.value.hint or "")
+
+
+def test_a_model_whose_libraries_are_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(name: str, config: object) -> object:
+        raise ImportError("could not import") from RuntimeError("operator torchvision::nms does not exist")
+
+    monkeypatch.setattr(hf_models, "_model_class", broken)
+    with pytest.raises(SpecError, match=r"cannot load the model of .*: operator torchvision::nms does not") as caught:
+        find_model(f"hf/{FIXTURES / 'vit'}")
+    assert caught.value.hint == "install the torch and torchvision of one release from the same package index"

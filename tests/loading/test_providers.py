@@ -92,7 +92,8 @@ importlib.util.find_spec = lambda name, *rest: None if name in ("torchvision", "
 sys.meta_path.insert(0, Hidden())
 from torchstat_cli.loading import find_model, place
 print(place(find_model("resnet18")).placement)
-print([name for name in ("torchvision", "timm", "transformers", "pandas", "sympy", "torch._dynamo") if name in sys.modules])
+unwanted = ("torchvision", "timm", "transformers", "pandas", "sympy", "torch._dynamo")
+print([name for name in unwanted if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["meta", "[]"]

@@ -58,6 +58,13 @@ def root_cause(error: BaseException) -> BaseException:
     return error
 
 
+def import_remedy(cause: str) -> str:
+    """What to do about a library that is installed but raises when it is imported."""
+    if "torchvision::" in cause:
+        return "install the torch and torchvision of one release from the same package index"
+    return "install what it misses, or reinstall it beside the torch in use"
+
+
 def chain(error: BaseException | None) -> Iterable[BaseException]:
     """The exception and all that led to it, each once: an exception that is raised again may lead to itself."""
     seen: set[int] = set()

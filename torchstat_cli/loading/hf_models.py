@@ -17,7 +17,7 @@ from torch import nn
 from torchstat_cli.errors import SpecError
 from torchstat_cli.loading.builders import refuse_weights
 from torchstat_cli.loading.factories import build_module, location
-from torchstat_cli.loading.failures import describe, suggestion
+from torchstat_cli.loading.failures import describe, import_remedy, root_cause, suggestion
 from torchstat_cli.loading.hf_inputs import leaves_images_out, usual_inputs
 from torchstat_cli.loading.source import ModelSource
 from torchstat_cli.loading.state import untouched_process
@@ -41,9 +41,15 @@ def find(name: str, arguments: Mapping[str, object], *, online: bool = False) ->
     local = _local_config(name, path, online=online)
     kernels = {key: value for key, value in arguments.items() if key in _KERNEL_CHOICES}
     changes = {key: value for key, value in arguments.items() if key not in _KERNEL_CHOICES}
-    with untouched_process(), contextlib.nullcontext() if local is None else _offline():
-        config = _read_config(name, local, changes)
-        model_class = _model_class(name, config)
+    try:
+        with untouched_process(), contextlib.nullcontext() if local is None else _offline():
+            config = _read_config(name, local, changes)
+            model_class = _model_class(name, config)
+    except ImportError as error:  # transformers loads a model's code only now, and that code other libraries
+        cause = " ".join(str(root_cause(error)).split())
+        raise SpecError(
+            f"transformers is installed but cannot load the model of {name}: {cause}", hint=import_remedy(cause)
+        ) from error
     notices: tuple[str, ...] = ()
     if leaves_images_out(model_class, config):
         notices = (f"the usual input of {config.model_type} is text alone; add images with --inputs",)
@@ -101,6 +107,8 @@ def _read_config(name: str, local: Path | None, changes: Mapping[str, object]) -
         unknown = [key for key in changes if not hasattr(config, key)]
         if not unknown and changes:
             config = auto.AutoConfig.from_pretrained(str(local or name), local_files_only=local is not None, **changes)
+    except ImportError:
+        raise
     except Exception as error:  # transformers raises many kinds; each is told with its cause
         raise SpecError(
             f"transformers cannot read the configuration of {name}: {describe(error)}",

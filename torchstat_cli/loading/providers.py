@@ -10,7 +10,7 @@ from typing import Protocol
 
 from torchstat_cli.errors import SpecError
 from torchstat_cli.loading import hf_models, sample_catalog, timm_models, torchvision_models
-from torchstat_cli.loading.failures import describe, root_cause, suggestion
+from torchstat_cli.loading.failures import describe, import_remedy, root_cause, suggestion
 from torchstat_cli.loading.source import ModelSource
 from torchstat_cli.loading.state import untouched_process
 
@@ -110,15 +110,9 @@ def _not_found_hint(name: str, asked: list[Provider], broken: Mapping[str, list[
 def _notices(broken: Mapping[str, list[str]]) -> tuple[str, ...]:
     return tuple(
         f"{' and '.join(libraries)} {'is' if len(libraries) == 1 else 'are'} installed but cannot be imported: "
-        f"{cause} ({_remedy(cause)})"
+        f"{cause} ({import_remedy(cause)})"
         for cause, libraries in broken.items()
     )
-
-
-def _remedy(cause: str) -> str:
-    if "torchvision::" in cause:
-        return "install the torch and torchvision of one release from the same package index"
-    return "reinstall it beside the torch in use"
 
 
 def _import_trouble(package: str) -> str | None:
@@ -142,7 +136,7 @@ def _require(package: str, install: str) -> None:
         raise SpecError(f"{package} is not installed", hint=install)
     cause = _import_trouble(package)
     if cause is not None:
-        raise SpecError(f"{package} is installed but cannot be imported: {cause}", hint=_remedy(cause))
+        raise SpecError(f"{package} is installed but cannot be imported: {cause}", hint=import_remedy(cause))
 
 
 def _listing(prefix: str) -> str:
