@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
@@ -21,6 +21,7 @@ from torchstat_cli.calculators.assemble import assemble
 from torchstat_cli.capture.leaves import unwrap
 from torchstat_cli.capture.memo import Memo, shared_memo
 from torchstat_cli.capture.session import record_dummy_run
+from torchstat_cli.capture.timing import time_modules
 from torchstat_cli.capture.trees import tensors_in
 from torchstat_cli.capture.values import ValueUnknownError
 from torchstat_cli.errors import ForwardError, InputError, PlacementError, StrictError, UsageError
@@ -51,6 +52,7 @@ class Settings:
     dtype: torch.dtype | None = None  # of floating parameters, buffers and generated inputs; None leaves them
     mode: Mode = "eval"
     strict: bool = False  # unknown operators and assumptions are errors
+    time: bool = False  # measure the wall time of each module on a real device as well
     memo: bool = True  # answer repeated operators from memory
     registry: Registry = field(default_factory=user_registry)
 
@@ -111,6 +113,10 @@ def profile_spec(
         settings,
         (source.spec, source.resolved, source.source),
     )
+    if settings.time:
+        device = "cpu" if settings.device in ("auto", "meta") else settings.device
+        rung = _rung(place(source, device, dtype=settings.dtype), inputs_for)
+        profile = _with_durations(profile, rung, settings)
     return profile, (*source.notices, *notes)
 
 
@@ -138,6 +144,10 @@ def profile_live(
         settings,
         (None, f"{type(inner).__module__}:{type(inner).__qualname__}", _source_line(type(inner))),
     )
+    if settings.time:
+        if home.type == "meta":
+            raise UsageError("a model on meta cannot be timed", "build it on the device that counts")
+        profile = _with_durations(profile, real_rung(memory_limit()), settings)
     return profile, ((note, *notes) if note else notes)
 
 
@@ -238,6 +248,23 @@ def _record(rung: Rung, settings: Settings, *, assume: bool = False) -> Recordin
         training=settings.mode == "train",
         assume=assume,
         memo=shared_memo if settings.memo else Memo(skip_kernels=False),
+    )
+
+
+def _with_durations(profile: Profile, rung: Rung, settings: Settings) -> Profile:
+    """The same profile with each row's own wall time; they sum to the total."""
+    training = settings.mode == "train"
+    seconds = time_modules(rung.model, rung.inputs.args, rung.inputs.kwargs, training=training)
+    rows = tuple(replace(row, duration_s=seconds.get(row.path, 0.0)) for row in profile.rows)
+    # A container without a row of its own takes time too, in Python between its children: it gets a row.
+    known = {row.path for row in rows}
+    late = (row for row in profile.containers if row.path in seconds)
+    rows = (*rows, *(replace(row, duration_s=seconds[row.path]) for row in late if row.path not in known))
+    return replace(
+        profile,
+        rows=rows,
+        containers=tuple(row for row in profile.containers if row.path not in seconds),
+        total=replace(profile.total, duration_s=sum(row.duration_s or 0.0 for row in rows)),
     )
 
 

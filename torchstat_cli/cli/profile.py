@@ -15,6 +15,7 @@ from torchstat_cli.errors import UsageError
 @view_options
 @output_options("table", "csv", "json", "markdown", "html")
 @click.option("--strict", is_flag=True, help="Unknown operators and assumptions are errors.")
+@click.option("--time", "timed", is_flag=True, help="Measure the wall time of each module on a real device as well.")
 @click.option(
     "--no-memo", is_flag=True, help="Let torch compute every shape instead of remembering repeated operators."
 )
@@ -37,6 +38,7 @@ def command(
     form: str,
     output: str | None,
     strict: bool,
+    timed: bool,
     no_memo: bool,
 ) -> None:
     """Show params, FLOPs, MAdds and memory of MODEL, per module or per operator.
@@ -66,6 +68,7 @@ def command(
         dtype=api.floating_dtype(dtype) if dtype else None,
         mode=mode,  # type: ignore[arg-type]
         strict=strict,
+        time=timed,
         memo=not no_memo,
     )
     given = api.inputs_from(inputs_from) if inputs_from else api.input_specs(inputs) or None
