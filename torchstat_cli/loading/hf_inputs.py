@@ -53,16 +53,18 @@ def _text(config: Any) -> torch.Tensor:
     """Token ids, int64 of shape (1, length); none of them is padding or stands for an image."""
     text = config.get_text_config(decoder=True) if hasattr(config, "get_text_config") else config
     limits = [limit for limit in _attributes(text, _LENGTHS) if isinstance(limit, int) and limit > 0]
-    special = {token for owner in (config, text) for token in _attributes(owner, _SPECIAL_TOKENS)}
+    special = [
+        token for owner in (config, text) for value in _attributes(owner, _SPECIAL_TOKENS) for token in _listed(value)
+    ]
     token = next(candidate for candidate in range(len(special) + 1) if candidate not in special)
     return torch.full((1, min([_TOKENS, *limits])), token, dtype=torch.int64)
 
 
 def _text_with_image(config: Any) -> torch.Tensor:
-    """The text with one image's placeholder tokens before it."""
-    image_token = next(iter(_attributes(config, ("image_token_id", "image_token_index"))))
-    placeholders = torch.full((1, _IMAGE_TOKENS[config.model_type](config)), image_token, dtype=torch.int64)
-    return torch.cat([placeholders, _text(config)], dim=1)
+    """The text with one image's placeholder tokens before it, where the configuration names such a token."""
+    image_token = _attributes(config, ("image_token_id", "image_token_index"))[:1]
+    placeholders = torch.tensor(image_token * _IMAGE_TOKENS[config.model_type](config), dtype=torch.int64)
+    return torch.cat([placeholders[None], _text(config)], dim=1)
 
 
 def _is_dual_encoder(config: Any) -> bool:
@@ -130,3 +132,8 @@ _MAKERS: dict[str, Callable[[Any], torch.Tensor]] = {
 def _attributes(owner: Any, names: Sequence[str]) -> list[Any]:
     """The values of those attributes that are there and set, in order."""
     return [value for value in (getattr(owner, name, None) for name in names) if value is not None]
+
+
+def _listed(value: Any) -> list[Any]:
+    """A token id, or the several that some configurations give, as a list."""
+    return list(value) if isinstance(value, (list, tuple)) else [value]
