@@ -82,7 +82,7 @@ class ModelVerdict:
     def states(self) -> frozenset[State]:
         """Everything that is true of the model: a model over its limit may be partial too."""
         partial = {State.PARTIAL} if self.unknown else set()
-        return frozenset({self.state, *partial, *(check.state for check in self.checks)})
+        return frozenset({self.state, *partial, *(check.state for check in self.shown)})
 
 
 @dataclass(frozen=True, slots=True)

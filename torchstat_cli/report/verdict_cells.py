@@ -28,7 +28,7 @@ class NumberCells:
     @property
     def sentence(self) -> str:
         """``params 5.712 M -> 6.895 M (+20.70 %), limit +1%``."""
-        before = f"{self.baseline} -> " if self.baseline else ""
+        before = f"{self.baseline} -> " if self.baseline not in ("", self.now) else ""
         grown = f" ({self.change})" if self.change not in ("", "=") else ""
         return f"{self.label} {before}{self.now}{grown}{f', limit {self.limit}' if self.limit else ''}"
 

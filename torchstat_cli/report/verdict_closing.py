@@ -27,7 +27,7 @@ def closing_line(verdict: Verdict) -> str:
 
 def _undecided(verdict: Verdict) -> str:
     undecided = [model for model in verdict.models if model.state in UNDECIDED]
-    rest = [model for model in verdict.models if model.state not in UNDECIDED]
+    rest = [model for model in verdict.models if model.state not in UNDECIDED and model.state is not State.GONE]
     failed = sum(map(verdict.fails, rest))
     checked = "1 other was" if len(rest) == 1 else f"{len(rest)} others were"
     passed = ", ".join([f"{len(rest) - failed} passed"] * (len(rest) > failed) + [f"{failed} failed"] * (failed > 0))
@@ -43,9 +43,9 @@ def failure_summary(verdict: Verdict) -> str:
     if broken:
         reasons.append(f"{broken} of {counted(len(numbers), 'number')} over {'its' if broken == 1 else 'their'} limit")
     if verdict.strict:
-        for state in (State.NEW, State.GONE, State.INHERITED, State.PARTIAL, State.BETTER):
-            found = len(verdict.having(state))
-            reasons += [f"{found} {state.value.lower()}, which --strict refuses"] if found else []
+        refused = {state: len(verdict.having(state)) for state in (*_ASIDES, State.BETTER)}
+        words = ", ".join(f"{number} {state.value.lower()}" for state, number in refused.items() if number)
+        reasons += [f"{words} (--strict)"] if words else []
     return f"{len(verdict.failing)} of {counted(len(verdict.models), 'model')}: {'; '.join(reasons)}"
 
 
@@ -102,6 +102,10 @@ def model_notices(verdict: Verdict) -> list[str]:
         for state in (State.NEW, State.GONE, State.INHERITED, State.PARTIAL):
             if state in model.states and model.state not in UNDECIDED:
                 lines += _notice(verdict, state, model)
+        if verdict.strict and model.state is State.BETTER:
+            lines.append(
+                f"  {model.name} is better than its baseline. Keep the win:  modelstat check {model.name} --ratchet"
+            )
         if model.state is not State.FAIL:
             lines += [f"  {model.name}: {note}" for note in model.notes]
     return lines

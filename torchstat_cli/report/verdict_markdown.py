@@ -29,7 +29,7 @@ def render_markdown(verdict: Verdict, top: int = 5, most_bytes: int = MOST_BYTES
     problems = "".join(budget.take([_problem(model) for model in speaking if model.state in UNDECIDED]))
     why = "".join(budget.take([_why(model, top) for model in speaking if model.state is State.FAIL]))
     notices = "".join(budget.take([f"- {line.strip()}\n" for line in (*verdict.notices, *model_notices(verdict))]))
-    unchanged = [f"{_escaped(model.name)} " for model in verdict.models if is_plain(model)]
+    unchanged = [f"- {_escaped(model.name)}\n" for model in verdict.models if is_plain(model)]
     parts = [
         f"{_TABLE_HEAD}{table}" if table else "",
         problems,

@@ -1,0 +1,131 @@
+"""The functions below travel to worker processes by name, so they stand at the top of this file."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from torchstat_cli.errors import ForwardError, ModelError
+from torchstat_cli.gate.workers import Work, run_tasks
+
+ROOT = Path(__file__).parents[2]
+
+
+def nothing() -> None:
+    """No preparation."""
+
+
+def announce() -> None:
+    os.write(1, b"prepared\n")  # in one piece, unlike print
+
+
+def die_early() -> None:
+    os._exit(7)
+
+
+def behave(task: str) -> str:
+    if task == "crash":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if task == "leave":
+        os._exit(3)
+    if task == "exit":
+        raise SystemExit(5)
+    if task == "hang":
+        time.sleep(60)
+    if task == "raise":
+        raise ForwardError("forward failed in 'x'", "mend it", path="x")
+    if task == "bug":
+        raise ZeroDivisionError("by zero")
+    return f"{task} in {os.getpid()}"
+
+
+def words(outcomes: list[str | ModelError]) -> list[str]:
+    return [str(outcome).split(" in ")[0].splitlines()[0] for outcome in outcomes]
+
+
+def test_results_come_in_order_and_every_task_is_announced() -> None:
+    done: list[int] = []
+    outcomes = run_tasks(Work(behave, nothing, jobs=2), ["a", "b", "c", "d", "e"], done.append)
+    assert words(outcomes) == ["a", "b", "c", "d", "e"]  # type: ignore[arg-type]
+    assert sorted(done) == [0, 1, 2, 3, 4]
+    processes = {str(outcome).split()[-1] for outcome in outcomes}
+    assert 1 <= len(processes) <= 2
+    assert str(os.getpid()) not in processes
+
+
+def test_a_crash_a_hang_and_an_error_cost_one_task_each() -> None:
+    tasks = ["a", "crash", "b", "hang", "leave", "raise", "bug", "exit", "c"]
+    outcomes = run_tasks(Work(behave, nothing, jobs=1, timeout=1.5), tasks)
+    assert words(outcomes) == [  # type: ignore[arg-type]
+        "a",
+        "the process that measured it died with signal 11 (SIGSEGV)",
+        "b",
+        "measuring took longer than 1.5 s and was stopped",
+        "the process that measured it died with exit code 3",
+        "forward failed",
+        "measuring raised ZeroDivisionError: by zero",
+        "measuring raised SystemExit: 5",
+        "c",
+    ]
+    error = outcomes[5]
+    assert isinstance(error, ForwardError)
+    assert (error.message, error.hint, error.path) == ("forward failed in 'x'", "mend it", "x")
+
+
+def test_workers_that_never_come_up_do_not_loop_for_ever() -> None:
+    outcomes = run_tasks(Work(behave, die_early, jobs=2), ["a", "b", "c"])
+    assert words(outcomes) == ["the process that measured it died with exit code 7"] * 3  # type: ignore[arg-type]
+
+
+def test_no_task_starts_no_worker() -> None:
+    assert run_tasks(Work(behave, die_early), []) == []
+
+
+@pytest.mark.parametrize(("jobs", "tasks", "workers"), [(4, 2, 2), (2, 9, 2), (1, 3, 1)])
+def test_never_more_workers_than_tasks(jobs: int, tasks: int, workers: int) -> None:
+    assert Work(behave, nothing, jobs).worker_count(tasks) == workers
+
+
+SCRIPT = """
+from tests.gate.test_workers import *
+if __name__ == "__main__":
+    print(words(run_tasks(Work(behave, announce, jobs=2, timeout=None), {tasks!r})), flush=True)
+"""
+
+
+def test_what_models_print_does_not_reach_standard_output(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT.format(tasks=["a", "b"]))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run([sys.executable, script], capture_output=True, text=True, env=environment, check=True)
+    assert result.stdout == "['a', 'b']\n"
+    assert "prepared" in result.stderr
+
+
+def test_nothing_is_left_running_after_an_interrupt(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT.format(tasks=["hang", "hang"]))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [sys.executable, script], stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
+    )
+    assert process.stderr is not None
+    assert [process.stderr.readline(), process.stderr.readline()] == ["prepared\n", "prepared\n"]
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=20) != 0
+    process.stderr.close()
+    with pytest.raises(ProcessLookupError):
+        _until_gone(process.pid)
+
+
+def _until_gone(group: int) -> None:
+    """Raise ProcessLookupError as soon as no process of the group is left."""
+    for _ in range(100):
+        os.killpg(group, 0)
+        time.sleep(0.05)
