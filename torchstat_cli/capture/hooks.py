@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from torch import nn
 from torch.utils.hooks import RemovableHandle
@@ -24,6 +24,16 @@ class Failure:
     input_shape: tuple[Shape, ...]
 
 
+class Listener(Protocol):
+    """Hears of every module that begins and ends, by its index."""
+
+    def entered(self, index: int) -> None:
+        """The module ``index`` begins to run."""
+
+    def left(self, index: int) -> None:
+        """The module ``index`` has ended, and with it those above it on the stack."""
+
+
 class CaptureHooks:
     """Hooks and metadata rows on every module of a model, from ``attach`` to ``detach``."""
 
@@ -32,6 +42,7 @@ class CaptureHooks:
         self.rows: list[MetadataRow] = []  # one per site, in the same order
         self.running: list[int] = [0]  # indices of the running modules; work outside all of them is the root's
         self.failure: Failure | None = None
+        self.listeners: list[Listener] = []
         self._handles: list[RemovableHandle] = []
         self._started = 0
 
@@ -57,6 +68,8 @@ class CaptureHooks:
 
         def enter(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             running.append(index)
+            for listener in self.listeners:
+                listener.entered(index)
             values = row.values
             values[Slot.CALLS] += 1
             if values[Slot.CALLS] == 1:
@@ -74,6 +87,8 @@ class CaptureHooks:
             if index in running[1:]:
                 while running.pop() != index:
                     pass
+                for listener in self.listeners:
+                    listener.left(index)
 
         # First in, last out: work done by other people's hooks belongs to the module they sit on.
         self._handles.append(module.register_forward_pre_hook(enter, prepend=True, with_kwargs=True))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -16,7 +18,7 @@ from torchstat_cli.capture.leaves import Site, find_sites, plain_attributes
 from torchstat_cli.capture.memo import Memo, shared_memo
 from torchstat_cli.capture.tape import Knows, OperatorTape
 from torchstat_cli.capture.trees import map_tensors
-from torchstat_cli.capture.twins import copy_buffers, put_on_meta
+from torchstat_cli.capture.twins import copy_buffers, copy_parameters, put_on_meta
 from torchstat_cli.capture.values import KnownValues, ValueUnknownError
 from torchstat_cli.errors import ForwardError
 from torchstat_cli.records import Event, ModuleFacts, OwnedTensor, Recording
@@ -75,6 +77,11 @@ class Session:
             carried_values=self._values is not None and self._values.used,
             assumptions=tuple(self._values.assumptions) if self._values is not None else (),
         )
+
+    @property
+    def twins(self) -> dict[int, int]:
+        """The id of every stand-in, by the id of the original."""
+        return self._facts.twins
 
     def note_twins(self, twins: dict[int, int]) -> None:
         """The model's tensors were swapped: ``twins`` maps the ids of the originals to those of their stand-ins."""
@@ -137,6 +144,54 @@ def _execution_order(sites: tuple[Site, ...], rows: list[MetadataRow], first_eve
     return tuple(sites[index].path for index in (*first, *(index for _, index in called), *rest))
 
 
+@dataclass(frozen=True)
+class PreparedRun:
+    """A model whose tensors were swapped for stand-ins, the inputs to go with them, and a session that is not open yet."""
+
+    session: Session
+    model: nn.Module
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+@contextmanager
+def prepared_run(
+    model: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    knows: Knows,
+    *,
+    on_meta: bool,
+    training: bool = False,
+    assume: bool = False,
+    memo: Memo = shared_memo,
+    learns: bool = False,
+) -> Iterator[PreparedRun]:
+    """Everything in place for a run that leaves no trace; see :func:`record_dummy_run` for the arguments.
+
+    Args:
+        learns: parameters are stand-ins too, so that gradients and updates happen to those.
+    """
+    values = KnownValues(assume=assume) if on_meta else None
+    session = Session(model, knows, memo=memo, values=values)
+    paused = [tape for tape in _open_tapes if not tape.paused]
+    with ExitStack() as stack:
+        for tape in paused:
+            tape.paused = True
+            stack.callback(setattr, tape, "paused", False)
+        stack.enter_context(untouched_generators())
+        stack.enter_context(untouched_model(model))
+        if values is not None:
+            session.note_twins(put_on_meta(model, values))
+            args, kwargs = map_tensors((args, kwargs), lambda t: t if t.is_meta else values.twin(t))
+        else:
+            copy_buffers(model)
+        if learns:
+            session.note_twins(copy_parameters(model, session.twins))
+        model.train(training)
+        yield PreparedRun(session, model, args, kwargs)
+
+
 def record_dummy_run(
     model: nn.Module,
     args: tuple[Any, ...],
@@ -163,24 +218,12 @@ def record_dummy_run(
         ForwardError: the model raised; names the module and the shapes it was given.
         ValueUnknownError: the model needs values that meta tensors do not have.
     """
-    values = KnownValues(assume=assume) if on_meta else None
-    session = Session(model, knows, memo=memo, values=values)
-    paused = [tape for tape in _open_tapes if not tape.paused]
-    with ExitStack() as stack:
-        for tape in paused:
-            tape.paused = True
-            stack.callback(setattr, tape, "paused", False)
-        stack.enter_context(untouched_generators())
-        stack.enter_context(untouched_model(model))
-        if values is not None:
-            session.note_twins(put_on_meta(model, values))
-            args, kwargs = map_tensors((args, kwargs), lambda t: t if t.is_meta else values.twin(t))
-        else:
-            copy_buffers(model)
-        model.train(training)
-        stack.enter_context(torch.inference_mode())
-        _run(session, model, args, kwargs)
-        return session.recording()
+    prepared = prepared_run(
+        model, args, kwargs, knows, on_meta=on_meta, training=training, assume=assume, memo=memo
+    )
+    with prepared as run, torch.inference_mode():
+        _run(run.session, run.model, run.args, run.kwargs)
+        return run.session.recording()
 
 
 def _run(session: Session, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

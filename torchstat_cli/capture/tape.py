@@ -11,8 +11,10 @@ from torch._ops import OpOverload
 from torch.nn import Parameter
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from torchstat_cli.capture.liveness import Liveness
 from torchstat_cli.capture.memo import Memo
 from torchstat_cli.capture.operators import argument_tensors, describe_call, operator_name, operator_tags, traits
+from torchstat_cli.capture.transients import Transients
 from torchstat_cli.capture.values import KnownValues
 from torchstat_cli.records import OpRecord
 
@@ -46,6 +48,9 @@ class OperatorTape(TorchDispatchMode):
         self.paused = False
         self.touched: set[int] = set()  # ids of the parameters that an operator was given
         self.first_event: dict[int, int] = {}  # module index -> position of its first operator
+        self.liveness: Liveness | None = None  # told of every operator and its result, when memory is watched
+        self.transients: Transients | None = None  # what composites on meta tensors hold inside
+        self.locate: Callable[[tuple[Any, ...]], int] | None = None  # says whose work it is where no module runs
         self._running = running
         self._knows = knows
         self._memo = memo
@@ -74,13 +79,20 @@ class OperatorTape(TorchDispatchMode):
             return NotImplemented  # a tensor subclass first turns the call into calls on plain tensors
         record, result = self._run(func, args, kwargs)
         if record is not None:
-            module = self._running[-1]
+            module = self._running[-1] if self.locate is None else self.locate(args)
             number = id(record)
             self._records[number] = record
             self._calls[number, module] += 1
             if module not in self.first_event:
                 self.first_event[module] = len(self.first_event)
+            if self.liveness is not None:
+                inside = 0 if self.transients is None else self.transients.of(func, args, kwargs, record)
+                self.liveness.after(record, module, result, inside)
         return result
+
+    def begin_phase(self) -> None:
+        """Count operators afresh, in a phase of their own; ``events`` are those of the current phase."""
+        self._calls = Counter()
 
     def _run(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[OpRecord | None, Any]:
         """The call's record and result; no record where the call was decomposed into calls that have their own."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -39,6 +39,31 @@ def copy_buffers(model: nn.Module) -> None:
         if not isinstance(module, torch.jit.ScriptModule):
             for name, buffer in module._buffers.items():
                 module._buffers[name] = None if buffer is None else buffer.clone()
+
+
+def copy_parameters(model: nn.Module, twins: Mapping[int, int]) -> dict[int, int]:
+    """Replace every parameter that is no twin yet by a copy, so that gradients and updates happen to the copy; ties stay ties.
+
+    Args:
+        model: the module; the caller restores its attributes.
+        twins: the id of every stand-in so far, by the id of the original.
+
+    Returns:
+        ``twins`` and the copies.
+    """
+    standing_in = set(twins.values())
+    copies: dict[int, nn.Parameter] = {}
+
+    def copy(tensor: Tensor) -> Tensor:
+        if not isinstance(tensor, nn.Parameter) or id(tensor) in standing_in:
+            return tensor
+        if id(tensor) not in copies:
+            copies[id(tensor)] = nn.Parameter(tensor.detach().clone(), requires_grad=tensor.requires_grad)
+            standing_in.add(id(copies[id(tensor)]))
+        return copies[id(tensor)]
+
+    _replace_tensors(model, copy)
+    return {**twins, **{original: id(copied) for original, copied in copies.items()}}
 
 
 def _replace_tensors(model: nn.Module, change: Callable[[Tensor], Tensor]) -> None:

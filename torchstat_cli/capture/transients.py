@@ -1,0 +1,125 @@
+"""The bytes that a composite operator holds while it runs, beyond its arguments and results.
+
+Under inference mode the tape sees the framework's operators whole. What a composite allocates within itself and frees
+again is known by a rule for the common ones, and found by running its parts once for the others.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch._ops import OpOverload
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from torchstat_cli.capture.liveness import Liveness
+from torchstat_cli.capture.memo import Memo
+from torchstat_cli.capture.operators import traits
+from torchstat_cli.memory_records import MemoryLog
+from torchstat_cli.records import OpRecord
+
+_NOTHING_INSIDE = frozenset(
+    f"aten.{name}"
+    for name in (
+        "linear conv1d conv2d conv3d batch_norm dropout softmax log_softmax embedding adaptive_avg_pool1d "
+        "adaptive_avg_pool2d adaptive_avg_pool3d avg_pool1d avg_pool2d flatten reshape contiguous to relu6 silu selu"
+    ).split()
+)
+_INDEX_BYTES = 8  # pooling keeps the position of every maximum as int64
+_STATISTIC_BYTES = 4  # attention keeps the log of its row sums in float32, whatever its dtype
+
+
+class Transients:
+    """Remembers what each distinct call holds inside; one per tape.
+
+    Args:
+        memo: answers the parts of a composite.
+    """
+
+    def __init__(self, memo: Memo) -> None:
+        self._memo = memo
+        self._known: dict[int, tuple[OpRecord, int]] = {}  # by the record's id; equal calls share the record
+
+    def of(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], record: OpRecord) -> int:
+        """Bytes inside one call on meta tensors."""
+        known = self._known.get(id(record))
+        if known is None:
+            known = self._known[id(record)] = (record, self._find(func, args, kwargs, record))
+        return known[1]
+
+    def _find(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], record: OpRecord) -> int:
+        if record.name in _NOTHING_INSIDE or "view" in record.tags or not traits(func).composite:
+            return 0
+        if record.name in ("aten.layer_norm", "aten.group_norm"):
+            return _statistics(record)
+        if record.name.startswith("aten.max_pool"):
+            return record.output.numel * _INDEX_BYTES
+        if record.name == "aten.scaled_dot_product_attention":
+            query = record.tensor("query")
+            return query.numel // query.shape[-1] * _STATISTIC_BYTES if query.numel else 0
+        return 0 if "inplace" in record.tags else self._run_parts(func, args, kwargs)
+
+    def _run_parts(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
+        parts = _Parts(self._memo)
+        with parts:
+            result = parts.decompose(func, args, kwargs)
+        kept = parts.living_bytes()
+        del result
+        return max(0, parts.peak_bytes() - kept)
+
+
+class _Parts(TorchDispatchMode):
+    """Runs the parts of a composite, down to operators that are none, and watches their memory."""
+
+    def __init__(self, memo: Memo) -> None:
+        super().__init__()
+        self._memo = memo
+        self._liveness = Liveness()
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # as the operator tape
+
+    def __torch_dispatch__(
+        self, func: OpOverload, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if traits(func).composite:
+            with self:
+                return self.decompose(func, args, kwargs)
+        if traits(func).view is not None:
+            return func(*args, **kwargs)
+        record, result = self._memo.call(func, args, kwargs)
+        self._liveness.after(record, 0, result)
+        return result
+
+    def decompose(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return func.decompose(*args, **kwargs)
+
+    def living_bytes(self) -> int:
+        """Bytes alive now."""
+        now = self._log()
+        return sum(block.nbytes for block in now.blocks if block.end > len(now.operators))
+
+    def peak_bytes(self) -> int:
+        """Most bytes alive at once so far."""
+        log = self._log()
+        return max(
+            (sum(b.nbytes for b in log.blocks if b.start <= index < b.end) for index in range(len(log.operators))),
+            default=0,
+        )
+
+    def _log(self) -> MemoryLog:
+        return self._liveness.log([""])
+
+
+def _statistics(record: OpRecord) -> int:
+    """Mean and deviation per normalised row or group."""
+    input = record.tensor("input")
+    if record.name == "aten.group_norm":
+        rows = input.shape[0] * int(record.arguments["num_groups"])
+    else:
+        width = 1
+        for size in record.arguments["normalized_shape"]:
+            width *= size
+        rows = input.numel // width if width else 0
+    return 2 * rows * input.itemsize

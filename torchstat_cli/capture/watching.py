@@ -1,0 +1,41 @@
+"""Begin to watch the memory of a session: what is there before, then every operator and module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+
+from torchstat_cli.capture.leaves import Site
+from torchstat_cli.capture.liveness import Liveness
+from torchstat_cli.capture.session import Session
+from torchstat_cli.capture.trees import tensors_in
+
+
+def watch_memory(session: Session, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Liveness:
+    """The log of ``session``, which holds the parameters, buffers and inputs already.
+
+    To be called once the model's tensors are those of the run (twins, copies), before anything runs.
+    """
+    liveness = Liveness()
+    sites = session.hooks.sites
+    for kind, registry in (("parameter", "_parameters"), ("buffer", "_buffers")):
+        for index, site in enumerate(sites):
+            liveness.hold(_registered(site, registry), kind, index)
+    for index, site in enumerate(sites):
+        # Tensors that a module holds outside its registries: anchors, caches.
+        liveness.hold(tensors_in(_loose(site)), "buffer", index)
+    liveness.hold(tensors_in((args, kwargs)), "input")
+    session.tape.liveness = liveness
+    session.hooks.listeners.append(liveness)
+    return liveness
+
+
+def _registered(site: Site, registry: str) -> list[torch.Tensor]:
+    return [tensor for tensor in getattr(site.module, registry).values() if tensor is not None]
+
+
+def _loose(site: Site) -> Iterable[Any]:
+    values = [value for name, value in vars(site.module).items() if not name.startswith("_modules")]
+    return [value for value in values if isinstance(value, (torch.Tensor, list, tuple))]
