@@ -51,7 +51,7 @@ def _plain(*tensors: Tensor | None) -> bool:
 
 
 def _contiguous(tensor: Tensor) -> bool:
-    """Contiguous with the strides that a new tensor would have; axes of one element may have others, which kernels keep."""
+    """Contiguous, with the strides of a new tensor: axes of one element may have others, which kernels keep."""
     return tensor.is_contiguous() and _usual_strides(tensor)
 
 
@@ -132,7 +132,7 @@ def _binary_in_place(self: Tensor, other: Tensor | float, *, alpha: float = 1) -
 
 
 def _broadcast(one: Tensor, other: Tensor) -> tuple[int, ...]:
-    """The common shape; ValueError where there is none, or where the strides of the result are not plainly contiguous."""
+    """The common shape; ValueError where there is none."""
     if one.shape == other.shape:
         return one.shape
     rank = max(one.dim(), other.dim())
@@ -261,14 +261,25 @@ def _attention(
         return NotImplemented
     if attn_mask is not None and not _masks(attn_mask, (*query.shape[:3], key.shape[2])):
         return NotImplemented
-    fused = dropout_p == 0 and value.shape[3] == query.shape[3] and (attn_mask is None or attn_mask.dim() in (2, 4))
-    return torch.empty_like(query) if fused else _new((*query.shape[:3], value.shape[3]), query)
+    if any(t.stride(3) != 1 for t in (query, key, value)) or 0 in (*query.shape, *key.shape):
+        return NotImplemented  # not fused
+    if dropout_p == 0 and value.shape[3] == query.shape[3] and (attn_mask is None or attn_mask.dim() in (2, 4)):
+        return _like(query)
+    return _new((*query.shape[:3], value.shape[3]), query)
+
+
+def _like(tensor: Tensor) -> Tensor:
+    """A new tensor with the strides of ``tensor`` where it is dense; torch's own ``empty_like`` on meta may change some."""
+    by_stride = sorted(range(tensor.dim()), key=tensor.stride, reverse=True)
+    if tensor.permute(by_stride).is_contiguous():
+        return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+    return torch.empty_like(tensor)
 
 
 def _masks(mask: Tensor, scores: tuple[int, ...]) -> bool:
     """Whether ``mask`` broadcasts over the scores."""
     sizes = zip(reversed(mask.shape), reversed(scores), strict=False)
-    return mask.dim() <= 4 and all(size in (1, wanted) for size, wanted in sizes)
+    return 2 <= mask.dim() <= 4 and all(size in (1, wanted) for size, wanted in sizes)
 
 
 @_rule("lstm.input")
@@ -284,7 +295,9 @@ def _lstm(
     batch_first: bool,
 ) -> Any:
     hidden, cell = hx
-    output = _recurrent_output(input, hidden, params, bidirectional, batch_first)
+    output = _recurrent_output(input, hidden, params, has_biases, num_layers, bidirectional, batch_first)
+    if cell.shape != hidden.shape or not _plain(hidden, cell):
+        return NotImplemented
     return output, _new(hidden.shape, hidden), _new(cell.shape, cell)
 
 
@@ -300,10 +313,16 @@ def _gru(
     bidirectional: bool,
     batch_first: bool,
 ) -> Any:
-    return _recurrent_output(input, hx, params, bidirectional, batch_first), _new(hx.shape, hx)
+    output = _recurrent_output(input, hx, params, has_biases, num_layers, bidirectional, batch_first)
+    return output, _new(hx.shape, hx)
 
 
-def _recurrent_output(input: Tensor, hidden: Tensor, params: Any, bidirectional: bool, batch_first: bool) -> Tensor:
+def _recurrent_output(
+    input: Tensor, hidden: Tensor, params: Any, has_biases: bool, num_layers: int, bidirectional: bool, batch_first: bool
+) -> Tensor:
+    directions = num_layers * (2 if bidirectional else 1)
+    if len(params) != directions * (4 if has_biases else 2) or hidden.shape[0] != directions:
+        raise ValueError("projections, or too many or few weights")
     if not _plain(hidden, *params) or input.dim() != 3 or input.shape[2] != params[0].shape[1]:
         raise ValueError("not the plain case")
     steps, batch = (input.shape[1], input.shape[0]) if batch_first else (input.shape[0], input.shape[1])
@@ -374,6 +393,8 @@ def _avg_pool2d(
 
 
 def _pooled(self: Tensor, kernel: Any, steps: Any, padding: Any, dilation: Any) -> Any:
+    if min(*kernel, *steps, *dilation) <= 0 or min(padding) < 0:
+        return NotImplemented
     sizes = _windows(self.shape[2:], kernel, steps, padding, dilation)
     if min(sizes) <= 0 or any(2 * pad > width for pad, width in zip(padding, kernel, strict=True)):
         return NotImplemented
