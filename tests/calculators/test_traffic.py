@@ -112,6 +112,17 @@ def test_a_lookup_reads_what_it_puts_out() -> None:
     assert moved("aten.index_select", tensor(5, 8), self=tensor(2, 8), dim=0, index=indices) == Traffic(40 + 64, 160)
 
 
+def test_an_embedding_bag_reads_the_rows_it_adds_up() -> None:
+    given = {"weight": tensor(1000, 8), "indices": tensor(6, dtype="int64"), "offsets": tensor(2, dtype="int64")}
+    assert moved("aten.embedding_bag", tensor(2, 8), **given) == Traffic(48 + 16 + 6 * 32, 64)
+
+
+def test_dropout_in_place_does_nothing_in_evaluation() -> None:
+    x = tensor(3, 4)
+    assert moved("aten.dropout_", x, tags=("inplace",), self=x, p=0.5, train=False) == Traffic()
+    assert moved("aten.dropout_", x, tags=("inplace",), self=x, p=0.5, train=True) == Traffic(48, 48)
+
+
 def test_scatters_write_the_places_they_name() -> None:
     table, rows = tensor(1000, 8), tensor(5, dtype="int64")
     given = {"self": table, "dim": 0, "index": rows, "source": tensor(5, 8)}

@@ -50,9 +50,16 @@ GATHERS = {
 }
 """Read of the named table only what they put out."""
 
+BAGS = frozenset({"embedding_bag", "_embedding_bag", "_embedding_bag_forward_only"})
+"""Read of ``weight`` only the rows that ``indices`` name."""
+
+TRAINING_ONLY = frozenset({"dropout_", "alpha_dropout_", "feature_dropout_", "feature_alpha_dropout_"})
+"""Leave ``self`` as it is unless they train."""
+
 SCATTERS = {
     "index_add_": ("source", True),
     "index_copy_": ("source", False),
+    "index_reduce_": ("source", True),
     "index_put_": ("values", False),
     "_index_put_impl_": ("values", False),
     "masked_scatter_": ("source", False),

@@ -8,10 +8,12 @@ from math import prod
 
 from torchstat_cli.calculators.counting import argument, tensors_of
 from torchstat_cli.calculators.touching import (
+    BAGS,
     CREATION,
     GATHERS,
     MUTATED,
     SCATTERS,
+    TRAINING_ONLY,
     TRAINING_STATISTICS,
     UNTOUCHED,
     WRITE_ONLY,
@@ -35,6 +37,8 @@ def traffic(op: OpRecord) -> Traffic:
     """
     packet = op.name.rpartition(".")[2]
     if "view" in op.tags or packet in UNTOUCHED:
+        return Traffic()
+    if packet in TRAINING_ONLY and not argument(op, "train", True):
         return Traffic()
     if packet in SCATTERS:
         return _scattered(op, packet)
@@ -89,13 +93,19 @@ def _mutated(op: OpRecord, packet: str) -> list[TensorRecord]:
 def _read(op: OpRecord, packet: str, mutated: list[TensorRecord]) -> int:
     if packet in CREATION:
         return 0
-    if packet in GATHERS:
-        table = op.arguments.get(GATHERS[packet])
-        others = distinct_bytes(tensor for tensor in op.inputs if tensor is not table)
-        whole = touched_bytes(table) if isinstance(table, TensorRecord) else 0
-        return others + min(whole, sum(map(touched_bytes, _fresh(op))))
+    if packet in BAGS:
+        table = op.tensor("weight")
+        return _looked_up(op, table, op.tensor("indices").numel * table.shape[-1] * table.itemsize)
+    if packet in GATHERS and op.has_tensor(GATHERS[packet]):
+        return _looked_up(op, op.tensor(GATHERS[packet]), sum(map(touched_bytes, _fresh(op))))
     overwritten = set(mutated) if packet in WRITE_ONLY or op.overload.endswith("out") else set()
     return distinct_bytes(tensor for tensor in op.inputs if tensor not in overwritten)
+
+
+def _looked_up(op: OpRecord, table: TensorRecord, wanted: int) -> int:
+    """``wanted`` bytes of the table, at most all of it, and the other inputs whole."""
+    others = distinct_bytes(tensor for tensor in op.inputs if tensor is not table)
+    return others + min(wanted, touched_bytes(table))
 
 
 def _scattered(op: OpRecord, packet: str) -> Traffic:
