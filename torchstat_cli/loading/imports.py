@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib
 import importlib.util
 import os
@@ -47,6 +48,20 @@ def find_object(target: str, attribute: str) -> tuple[object, tuple[str, ...]]:
         found = getattr(found, name)
         walked = f"{target}:{name}" if walked == target else f"{walked}.{name}"
     return found, import_path
+
+
+@contextlib.contextmanager
+def hidden_package(name: str) -> Iterator[None]:
+    """Inside, an installed package looks as if it were not installed; what was imported of it before comes back."""
+    imported = {key: module for key, module in sys.modules.items() if key == name or key.startswith(f"{name}.")}
+    for key in imported:
+        del sys.modules[key]
+    sys.modules[name] = None  # type: ignore[assignment]  # import and find_spec both take this for absence
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+        sys.modules.update(imported)
 
 
 def _offers(owner: object, missing: str) -> str:

@@ -11,6 +11,7 @@ from typing import Protocol
 from torchstat_cli.errors import SpecError
 from torchstat_cli.loading import hf_models, sample_catalog, timm_models, torchvision_models
 from torchstat_cli.loading.failures import describe, import_remedy, root_cause, suggestion
+from torchstat_cli.loading.imports import hidden_package
 from torchstat_cli.loading.source import ModelSource
 from torchstat_cli.loading.state import untouched_process
 
@@ -62,8 +63,13 @@ def find(prefix: str, name: str, arguments: Mapping[str, object], *, online: boo
         SpecError: the library is missing or broken, or knows no such model.
     """
     if prefix == "hf":
-        _require("transformers", "pip install transformers")
-        return hf_models.find(name, arguments, online=online)
+        if importlib.util.find_spec("torchvision") is None or _import_trouble("torchvision") is None:
+            _require("transformers", "pip install transformers")
+            return hf_models.find(name, arguments, online=online)
+        # transformers takes an installed torchvision for a working one; its models do without.
+        with hidden_package("torchvision"):
+            _require("transformers", "pip install transformers")
+            return hf_models.find(name, arguments, online=online)
     provider = next(provider for provider in PROVIDERS if provider.prefix == prefix)
     _require(provider.package, provider.install)
     if not name or not provider.knows(name):
