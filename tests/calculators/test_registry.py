@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.calculators.making import make_op, tensor
@@ -97,10 +99,28 @@ def test_the_user_layer_lies_over_the_built_in_registry() -> None:
         user_registry().formula("aten::conv2d")(fixed(1))
 
 
-@pytest.mark.parametrize("name", ["conv2d", "", ".", "mylib."])
-def test_a_name_without_namespace_is_refused(name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["conv2d", "", ".", "mylib.", "a.b.c.d", "my lib::op", "torch.ops.mylib.op", fixed, 3, None]
+)
+def test_what_names_no_operator_is_refused(name: Any) -> None:
     with pytest.raises(FormulaError, match="no operator name"):
-        Registry().formula(name)(fixed(1))
+        Registry().formula(name)
+    with pytest.raises(FormulaError, match="no operator name"):
+        Registry().free(name, reason="moves data")
+
+
+def test_a_formula_for_nothing_is_refused() -> None:
+    with pytest.raises(FormulaError, match="no operator name"):
+        Registry().formula()
+
+
+def test_a_refused_claim_leaves_nothing_behind(registry: Registry) -> None:
+    with pytest.raises(FormulaError, match=r"two claims on the operator mylib\.op:"):
+        registry.formula("mylib.fresh", "mylib.op")(fixed(3))
+    with pytest.raises(FormulaError, match=r"two claims on the operator mylib\.twin:"):
+        registry.free("mylib.twin", "mylib::twin", reason="said twice")
+    assert not registry.knows("mylib.fresh")
+    assert not registry.knows("mylib.twin")
 
 
 def test_an_entry_describes_its_formula() -> None:

@@ -58,25 +58,24 @@ class Registry:
         ``words`` defaults to the first line of the formula's docstring.
 
         Raises:
-            FormulaError: one of the names is already claimed, in this layer or below.
+            FormulaError: a name is no operator name, or is already claimed, in this layer or below.
         """
 
         def claim(formula: F) -> F:
             text = words or (formula.__doc__ or "no description").strip().splitlines()[0]
-            for name in names:
-                self._claim(name, text, convention, source, formula)
+            self._claim(keys, text, convention, source, formula)
             return formula
 
+        keys = _checked(names)
         return claim
 
     def free(self, *names: str, reason: str) -> None:
         """Claim ``names`` as free by definition.
 
         Raises:
-            FormulaError: one of the names is already claimed, in this layer or below.
+            FormulaError: a name is no operator name, or is already claimed, in this layer or below.
         """
-        for name in names:
-            self._claim(name, reason, "free by definition", "definition", None)
+        self._claim(_checked(names), reason, "free by definition", "definition", None)
 
     def knows(self, operator: OpRecord | str, overload: str = "default", tags: Collection[str] = ()) -> bool:
         """Whether the operator, given as a record or as name, overload and tags, has a formula or is free."""
@@ -124,17 +123,29 @@ class Registry:
         found = self._entries.get(key)
         return found if found is not None or self._parent is None else self._parent._find(key)
 
-    def _claim(self, name: str, words: str, convention: str, source: str, formula: Formula | None) -> None:
-        key = _dotted(name)
-        taken = self._find(key)
-        if taken is not None:
-            raise FormulaError(
-                f"two claims on the operator {key}: it already has the formula '{taken.words}'",
-                "claim one overload, as in 'mylib::op.overload', or drop one of the two",
-            )
-        if "." not in key.strip("."):
+    def _claim(self, keys: tuple[str, ...], words: str, convention: str, source: str, formula: Formula | None) -> None:
+        """Enter all ``keys`` or, where one of them is taken, none."""
+        for key in keys:
+            taken = self._find(key)
+            if taken is not None or keys.count(key) > 1:
+                raise FormulaError(
+                    f"two claims on the operator {key}: it already has '{taken.words if taken else words}'",
+                    "claim one overload, as in 'mylib::op.overload', or drop one of the two",
+                )
+        self._entries |= {key: Entry(key, words, convention, source, formula) for key in keys}
+
+
+def _checked(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names as keys.
+
+    Raises:
+        FormulaError: there is none, or one of them names no operator.
+    """
+    for name in names or ("",):
+        parts = _dotted(name).split(".") if isinstance(name, str) else []
+        if len(parts) not in (2, 3) or not all(part.isidentifier() for part in parts):
             raise FormulaError(f"{name!r} is no operator name", "write it as 'namespace::operator', as in 'mylib::op'")
-        self._entries[key] = Entry(key, words, convention, source, formula)
+    return tuple(map(_dotted, names))
 
 
 def _dotted(name: str) -> str:
