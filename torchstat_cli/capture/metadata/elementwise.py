@@ -61,7 +61,14 @@ def _compare(self: Tensor, other: Tensor) -> Any:
     return new(_broadcast(self, other), self, torch.bool) if plain(self, other) else NotImplemented
 
 
-@rule(*(f"{name}_" for name in _UNARY), "add_.Scalar", "mul_.Scalar", "div_.Scalar", "sub_.Scalar", "zero_")
+@rule(
+    *(f"{name}_" for name in _UNARY if name != "softplus"),
+    "add_.Scalar",
+    "mul_.Scalar",
+    "div_.Scalar",
+    "sub_.Scalar",
+    "zero_",
+)
 def _unary_in_place(self: Tensor, *scalars: Any, **options: Any) -> Any:
     if not all(value is None or isinstance(value, (bool, int, float, str)) for value in (*scalars, *options.values())):
         return NotImplemented

@@ -26,10 +26,16 @@ def infer(func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> An
 
 
 def rule(*names: str) -> Callable[[Rule], Rule]:
-    """Decorator: claim operators by their names in aten, as in ``add.Tensor``."""
+    """Decorator: claim operators by their names in aten, as in ``add.Tensor``.
+
+    Raises:
+        ValueError: an operator has a rule already.
+    """
 
     def register(rule: Rule) -> Rule:
         for name in names:
+            if f"aten::{name}" in RULES:
+                raise ValueError(f"two rules for aten::{name}")
             RULES[f"aten::{name}"] = rule
         return rule
 
