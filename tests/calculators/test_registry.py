@@ -135,7 +135,7 @@ def test_an_entry_describes_its_formula() -> None:
         return Cost(flops=2 * op.output.numel)
 
     (entry,) = registry.entries()
-    assert (entry.operator, entry.words, entry.source) == ("mylib.op", "Two per element.", "the paper")
+    assert (entry.operator, entry.words, entry.source) == ("mylib.op", "Two per element", "the paper")
     assert formula(make_op("mylib.op", tensor(4))) == Cost(flops=8)
 
 

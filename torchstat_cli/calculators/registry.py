@@ -62,7 +62,7 @@ class Registry:
         """
 
         def claim(formula: F) -> F:
-            text = words or (formula.__doc__ or "no description").strip().splitlines()[0]
+            text = words or (formula.__doc__ or "no description").strip().splitlines()[0].removesuffix(".")
             self._claim(keys, text, convention, source, formula)
             return formula
 

@@ -10,6 +10,7 @@ from torchstat_cli.records import Cost, OpRecord, TensorRecord
 
 # weight is [Cout, Cin/groups, *kernel] of a plain and [Cin, Cout/groups, *kernel] of a transposed convolution, so the
 # products per output element of the first, and per input element of the second, are weight.numel / weight.shape[0].
+# Products with padding count, as papers count them; XLA's own analysis leaves them out.
 
 
 @BUILTIN.formula(

@@ -45,6 +45,7 @@ _COPIES = """
     fbgemm_pack_gemm_matrix_fp16 fbgemm_pack_quantized_matrix fill_diagonal_ _saturate_weight_to_fp16
 """
 
+# XLA counts a select as one operation; here it only decides which value moves.
 _SELECTION = """
     _unsafe_index _unsafe_masked_index argwhere gather index index_copy index_fill index_select masked_fill
     masked_scatter masked_select nonzero nonzero_numpy nonzero_static one_hot scatter.src scatter.value

@@ -39,8 +39,10 @@ _INTEGER = """
     add add_relu add_scalar add_scalar_relu cat cat_relu celu clamp dropout elu hardswish leaky_relu mul mul_relu
     mul_scalar mul_scalar_relu prelu relu6 sigmoid threshold
 """
-claim_steps(dict.fromkeys(_INTEGER.split(), (1, "integer work, so 0")), namespace="quantized")
-claim_steps(dict.fromkeys(("qadd", "qadd_relu", "qmul"), (1, "integer work, so 0")), namespace="onednn")
+claim_steps(dict.fromkeys(_INTEGER.split(), (1, "counts only where its tensors are floating")), namespace="quantized")
+claim_steps(
+    dict.fromkeys(("qadd", "qadd_relu", "qmul"), (1, "counts only where its tensors are floating")), namespace="onednn"
+)
 
 BUILTIN.free("aten._choose_qparams_per_tensor", "aten.choose_qparams_optimized", reason="a handful of scalars")
 BUILTIN.free(
