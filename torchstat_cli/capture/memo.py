@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch._ops import OpOverload
 
+from torchstat_cli.capture.dtypes import refuse_wrong_dtypes
 from torchstat_cli.capture.metadata import infer
 from torchstat_cli.capture.operators import describe_call
 from torchstat_cli.records import OpRecord
@@ -83,7 +84,10 @@ class Memo:
     def _first_call(
         self, key: Any, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[torch.Tensor]
     ) -> tuple[OpRecord, Any]:
-        on_meta = self._skip_kernels and all(tensor.is_meta for tensor in tensors)
+        on_meta = all(tensor.is_meta for tensor in tensors)
+        if on_meta:
+            refuse_wrong_dtypes(func, tensors)
+        on_meta = on_meta and self._skip_kernels
         result = infer(func, args, kwargs) if on_meta and tensors else NotImplemented
         if result is NotImplemented:
             result = func(*args, **kwargs)
