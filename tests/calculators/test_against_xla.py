@@ -1,7 +1,7 @@
 """Outside reference: what XLA's cost analysis says of the same layers.
 
-Each number is ``flops + transcendentals`` of ``jax.jit(layer).lower(...).cost_analysis()``, jax 0.10.2 on the CPU, where
-the layer is written out in ``jax.numpy`` with every intermediate computed once. XLA differs from our convention in four
+Each number is ``flops + transcendentals`` of ``jax.jit(layer).lower(...).cost_analysis()``, jax 0.10.2 on the CPU; the
+layer is written out in ``jax.numpy`` with every intermediate computed once. XLA differs from our convention in four
 places, which are not listed: it counts a select as an operation, a sigmoid as four and an erf as its polynomial, and it
 leaves out the products of a convolution with padding.
 """
