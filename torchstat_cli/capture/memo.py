@@ -14,7 +14,7 @@ import torch
 from torch._ops import OpOverload
 
 from torchstat_cli.capture.dtypes import refuse_wrong_dtypes
-from torchstat_cli.capture.metadata import infer
+from torchstat_cli.capture.metadata import CORRECTIONS, infer
 from torchstat_cli.capture.operators import describe_call
 from torchstat_cli.records import OpRecord
 
@@ -53,7 +53,7 @@ class Memo:
     """Remembered calls; one may serve any number of runs.
 
     Args:
-        skip_kernels: answer repeated calls on meta tensors from memory; off, every kernel runs and only records are shared.
+        skip_kernels: answer repeated calls on meta tensors from memory; off, kernels run and only records are shared.
     """
 
     def __init__(self, *, skip_kernels: bool = True) -> None:
@@ -67,7 +67,7 @@ class Memo:
         for value in args:
             parts.append(_key(value, tensors))
         for name, value in kwargs.items():
-            parts.append((name, _key(value, tensors)))
+            parts += (name, _key(value, tensors))
         if len(tensors) > 1:
             parts.append(_sharing(tensors))
         if _UNKEYABLE in parts:
@@ -79,7 +79,14 @@ class Memo:
             return self._first_call(key, func, args, kwargs, tensors)
         if entry.plan is not _NO_PLAN:
             return entry.record, _carry_out(entry.plan, args)
-        return entry.record, func(*args, **kwargs)
+        return entry.record, self._run(func, args, kwargs, tensors)
+
+    def _run(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[torch.Tensor]) -> Any:
+        """The result of one call: by a rule of ours on meta tensors, else by torch's kernel."""
+        result = NotImplemented
+        if (self._skip_kernels or func.name() in CORRECTIONS) and tensors and all(t.is_meta for t in tensors):
+            result = infer(func, args, kwargs)
+        return func(*args, **kwargs) if result is NotImplemented else result
 
     def _first_call(
         self, key: Any, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[torch.Tensor]
@@ -87,12 +94,9 @@ class Memo:
         on_meta = all(tensor.is_meta for tensor in tensors)
         if on_meta:
             refuse_wrong_dtypes(func, tensors)
-        on_meta = on_meta and self._skip_kernels
-        result = infer(func, args, kwargs) if on_meta and tensors else NotImplemented
-        if result is NotImplemented:
-            result = func(*args, **kwargs)
+        result = self._run(func, args, kwargs, tensors)
         record = describe_call(func, args, kwargs, result)
-        plan = _plan(func, args, result, tensors) if on_meta else _NO_PLAN
+        plan = _plan(func, args, result, tensors) if on_meta and self._skip_kernels else _NO_PLAN
         if len(self._entries) >= _LIMIT:
             self._entries.clear()
         self._entries[key] = _Entry(record, plan)

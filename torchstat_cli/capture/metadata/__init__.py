@@ -14,6 +14,6 @@ from torchstat_cli.capture.metadata import (  # noqa: F401  (imported for the ru
     recurrent,
     reductions,
 )
-from torchstat_cli.capture.metadata.rules import RULES, infer
+from torchstat_cli.capture.metadata.rules import CORRECTIONS, RULES, infer
 
-__all__ = ["RULES", "infer"]
+__all__ = ["CORRECTIONS", "RULES", "infer"]

@@ -10,7 +10,7 @@ from torch import Tensor
 from torchstat_cli.capture.metadata.rules import new, rule
 
 
-@rule("scaled_dot_product_attention")
+@rule("scaled_dot_product_attention", corrects=True)
 def _attention(
     query: Tensor,
     key: Tensor,

@@ -35,7 +35,7 @@ def _addmm(self: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: 
     return _matrix_product(mat1, mat2)
 
 
-@rule("_grouped_mm")
+@rule("_grouped_mm", corrects=True)
 def _grouped_product(self: Tensor, mat2: Tensor, offs: Any = None, bias: Any = None, out_dtype: Any = None) -> Any:
     """torch's meta kernel takes bfloat16 alone, though the real ones take float32 and float16 too."""
     if self.dtype not in (torch.float32, torch.float16) or mat2.dtype is not self.dtype or offs is None:

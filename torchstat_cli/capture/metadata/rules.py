@@ -13,6 +13,9 @@ Rule = Callable[..., Any]
 RULES: dict[str, Rule] = {}
 """By operator and overload, as in ``aten::add.Tensor``."""
 
+CORRECTIONS: set[str] = set()
+"""Rules for operators whose meta kernel differs from the real ones; they hold even where no kernel may be skipped."""
+
 
 def infer(func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The result of ``func`` on meta tensors by a rule of ours, or ``NotImplemented``."""
@@ -25,8 +28,11 @@ def infer(func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> An
         return NotImplemented  # not the plain case; torch's kernel decides, and words the error if it is one
 
 
-def rule(*names: str) -> Callable[[Rule], Rule]:
+def rule(*names: str, corrects: bool = False) -> Callable[[Rule], Rule]:
     """Decorator: claim operators by their names in aten, as in ``add.Tensor``.
+
+    Args:
+        corrects: torch's meta kernel differs from its real ones, which the rule follows.
 
     Raises:
         ValueError: an operator has a rule already.
@@ -37,6 +43,8 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
             if f"aten::{name}" in RULES:
                 raise ValueError(f"two rules for aten::{name}")
             RULES[f"aten::{name}"] = rule
+        if corrects:
+            CORRECTIONS.update(f"aten::{name}" for name in names)
         return rule
 
     return register
