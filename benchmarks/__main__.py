@@ -9,7 +9,7 @@ import sys
 
 from rich.console import Console
 
-from benchmarks.figures import closing, figure_table
+from benchmarks.figures import Settings, closing, figure_table
 
 NAMES = ("startup", "overhead", "growth", "large", "peers")
 
@@ -26,28 +26,25 @@ def main() -> int:
         parser.error(f"there is no benchmark {unknown[0]!r}; choose from {', '.join(NAMES)}")
     if options.rounds < 1:
         parser.error(f"--rounds must be at least 1, got {options.rounds}")
+    settings = Settings(options.rounds, options.write)
     if len(options.names) == 1:
-        return _run(options.names[0], options.rounds, write=options.write)
-    return max(_run_apart(name, options) for name in options.names or NAMES)
+        return _run(options.names[0], settings)
+    return max(_run_apart(name, settings) for name in options.names or NAMES)
 
 
-def _run(name: str, rounds: int, *, write: bool) -> int:
+def _run(name: str, settings: Settings) -> int:
     module = importlib.import_module(f"benchmarks.{name}")
+    figures = list(module.figures(settings))
     console = Console(width=None if sys.stdout.isatty() else 120)
-    if name == "peers":
-        figures = list(module.figures(rounds, console, write=write))
-    else:
-        figures = list(module.figures(rounds))
-    title = str(module.__doc__).splitlines()[0]
-    console.print(figure_table(title, figures))
+    console.print(figure_table(str(module.__doc__).splitlines()[0], figures))
     console.print(closing(figures), end="\n\n")
     return int(any(figure.verdict == "missed" for figure in figures))
 
 
-def _run_apart(name: str, options: argparse.Namespace) -> int:
+def _run_apart(name: str, settings: Settings) -> int:
     """In a process of its own: what one benchmark imports would count in the memory that another measures."""
-    words = [sys.executable, "-m", "benchmarks", name, "--rounds", str(options.rounds)]
-    return subprocess.run([*words, *(["--write"] if options.write else [])], check=False).returncode
+    words = [sys.executable, "-m", "benchmarks", name, "--rounds", str(settings.rounds)]
+    return subprocess.run([*words, *(["--write"] if settings.write else [])], check=False).returncode
 
 
 if __name__ == "__main__":

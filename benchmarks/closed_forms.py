@@ -25,7 +25,7 @@ def qwen3_moe_madds(config: Config, tokens: int) -> int:
     width = config["hidden_size"]
     chosen = config["num_experts_per_tok"] * _gated(width, config["moe_intermediate_size"])
     layer = _grouped_query_attention(config, tokens) + tokens * (width * config["num_experts"] + chosen)
-    return int(config["num_hidden_layers"]) * layer + _head(config, tokens)
+    return int(config["num_hidden_layers"] * layer) + _head(config, tokens)
 
 
 def deepseek_v3_madds(config: Config, tokens: int) -> int:

@@ -12,6 +12,14 @@ Verdict = Literal["ok", "missed", ""]
 
 
 @dataclass(frozen=True, slots=True)
+class Settings:
+    """What a benchmark is asked for."""
+
+    rounds: int = 7  # measurements of each side
+    write: bool = False  # rewrite the documentation that shows the result
+
+
+@dataclass(frozen=True, slots=True)
 class Figure:
     """What was measured, and what it should be."""
 

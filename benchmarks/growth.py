@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import torchstat_cli as ms
-from benchmarks.figures import Figure
+from benchmarks.figures import Figure, Settings
 from benchmarks.timing import interleave
 
 _BLOCKS = (10, 100, 1000)
@@ -58,12 +58,12 @@ def vast() -> nn.Module:
         return nn.Sequential(*(Busy(64) for _ in range(10_000))).eval()
 
 
-def figures(rounds: int) -> Iterator[Figure]:
+def figures(settings: Settings) -> Iterator[Figure]:
     """Time per block as the chain grows."""
     inputs = torch.empty(1, 16, 64, device="meta")
     models = {count: stack(count) for count in _BLOCKS}
     actions = {str(count): lambda model=model: ms.profile(model, inputs) for count, model in models.items()}
-    seconds = {int(name): statistics.median(times) for name, times in interleave(actions, rounds).items()}
+    seconds = {int(name): statistics.median(times) for name, times in interleave(actions, settings.rounds).items()}
     for fewer, more in pairwise(_BLOCKS):
         per_block, before = (1e6 * seconds[count] / count for count in (more, fewer))
         subject = f"{more} blocks, time per block against {fewer}"

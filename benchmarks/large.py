@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.closed_forms import MADDS
-from benchmarks.figures import Figure
+from benchmarks.figures import Figure, Settings
 from benchmarks.timing import ProcessRun, run_process
 
 _CONFIGS = Path("tests/loading/fixtures/hf")
@@ -31,7 +31,7 @@ print(json.dumps([len(report.rows), sum(operator.calls for operator in report.op
 """
 
 
-def figures(rounds: int) -> Iterator[Figure]:
+def figures(settings: Settings) -> Iterator[Figure]:
     """Three published decoders from their configurations, and one model of very many modules; each is run once."""
     if importlib.util.find_spec("transformers") is None:
         print("transformers is not installed: no Llama, DeepSeek or Qwen here", file=sys.stderr)

@@ -8,17 +8,17 @@ from collections.abc import Iterator
 import torch
 
 import torchstat_cli as ms
-from benchmarks.figures import Figure
+from benchmarks.figures import Figure, Settings
 from benchmarks.subjects import Subject, overhead_subjects
 from benchmarks.timing import interleave, median_ratio
 
 _GOAL = 0.5
 
 
-def figures(rounds: int) -> Iterator[Figure]:
+def figures(settings: Settings) -> Iterator[Figure]:
     """One ratio per model, records and totals included, everything that both sides can keep between runs kept."""
     for subject in overhead_subjects():
-        yield _overhead(subject, rounds)
+        yield _overhead(subject, settings.rounds)
 
 
 def _overhead(subject: Subject, rounds: int) -> Figure:

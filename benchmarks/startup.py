@@ -6,7 +6,7 @@ import statistics
 import sys
 from collections.abc import Iterator
 
-from benchmarks.figures import Figure
+from benchmarks.figures import Figure, Settings
 from benchmarks.timing import ProcessRun, interleave_processes, median_ratio
 
 _MODELSTAT = (sys.executable, "-m", "torchstat_cli")
@@ -19,9 +19,9 @@ _COMMANDS = {
 }
 
 
-def figures(rounds: int) -> Iterator[Figure]:
+def figures(settings: Settings) -> Iterator[Figure]:
     """Ratios of wall time and of CPU time; the goal is for the wall."""
-    runs = interleave_processes(_COMMANDS, rounds)
+    runs = interleave_processes(_COMMANDS, settings.rounds)
     for name, goal in _GOALS.items():
         yield _ratio(name, [run.wall_s for run in runs[name]], _walls(runs[_IMPORT_TORCH]), goal)
     for name in _GOALS:
