@@ -141,7 +141,7 @@ class _Request:
         """torchvision's extractor."""
         traces = self._traces(torchvision_names=True)
         pairs = zip(traces, (train_queries, eval_queries), strict=True)
-        graphs = [strip_graph(trace.graph, find_torchvision_outputs(trace, queries)) for trace, queries in pairs]
+        graphs = [strip_graph(trace, find_torchvision_outputs(trace, queries)) for trace, queries in pairs]
         return self._extractor(traces[0].root, graphs[0], graphs[1])
 
     def graph(
@@ -186,7 +186,9 @@ class _Request:
 
     def live(self, train_selectors: tuple[Selector, ...], eval_selectors: tuple[Selector, ...]) -> LiveExtractor:
         """The extractor that runs the model itself."""
-        options = ObserveOptions(engine=self.engine, keep=KeepOptions(detach=False), stop=True, leaves=self.options.without_wrapping())
+        options = ObserveOptions(
+            engine=self.engine, keep=KeepOptions(detach=False), stop=True, leaves=self.options.without_wrapping()
+        )
         return LiveExtractor(self.model, train_selectors, eval_selectors, options, self.concrete_args)
 
 

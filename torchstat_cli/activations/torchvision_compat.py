@@ -63,14 +63,17 @@ def _warn_if_misleading(trace: Trace, query: str, node: fx.Node) -> None:
         )
 
 
-def strip_graph(graph: fx.Graph, outputs: Mapping[str, Any]) -> fx.Graph:
-    """``graph`` with ``outputs`` as its result, unused nodes removed as torch.fx removes them."""
+def strip_graph(trace: Trace, outputs: Mapping[str, Any]) -> fx.Graph:
+    """``trace``'s graph with ``outputs`` as its result, unused nodes removed as torch.fx removes them."""
+    graph = trace.graph
     for node in reversed(graph.nodes):
         if node.op == "output":
             graph.erase_node(node)
     graph.output(dict(outputs))
-    graph.eliminate_dead_code()
-    return graph
+    # Only a graph with an owner knows which of its modules have side effects.
+    owner = fx.GraphModule(trace.root, graph)
+    owner.graph.eliminate_dead_code()
+    return owner.graph
 
 
 ADVICE = (
