@@ -24,7 +24,7 @@ from torchstat_cli.capture.session import record_dummy_run
 from torchstat_cli.capture.timing import time_modules
 from torchstat_cli.capture.trees import tensors_in
 from torchstat_cli.capture.values import ValueUnknownError
-from torchstat_cli.errors import ForwardError, InputError, PlacementError, StrictError, UsageError
+from torchstat_cli.errors import BuildError, ForwardError, InputError, PlacementError, StrictError, UsageError
 from torchstat_cli.loading import (
     Inputs,
     InputSpec,
@@ -155,7 +155,11 @@ def _spec_rungs(source: ModelSource, inputs_for: InputsFor, settings: Settings) 
     placed = place(source, settings.device, dtype=settings.dtype)
     yield _rung(placed, inputs_for)
     if placed.placement == "meta":
-        yield _rung(place_meta_parameters(source, dtype=settings.dtype), inputs_for)
+        try:
+            with_values = place_meta_parameters(source, dtype=settings.dtype)
+        except BuildError:
+            return  # construction itself computes with parameters; the first rung's model stands
+        yield _rung(with_values, inputs_for)
 
 
 def _rung(placed: Placed, inputs_for: InputsFor) -> Rung:

@@ -95,8 +95,9 @@ def _index(self: Tensor, indices: Any) -> Assumption:
 
 @_rule("aten::_unique2", "aten::unique_consecutive")
 def _unique(self: Tensor, *rest: Any, **options: Any) -> Assumption:
-    result = (self.new_empty(self.numel()), _indices(self.numel()).view(self.shape), _indices(self.numel()))
-    return Assumption(result, "unknown values are taken as all distinct (an upper bound)")
+    """One value, so that a loop over the values runs once, over all elements: every mask is taken to keep them all."""
+    result = (self.new_empty(min(self.numel(), 1)), _indices(self.numel()).view(self.shape), _indices(1))
+    return Assumption(result, "unknown values are taken as all equal")
 
 
 @_rule("torchvision::nms")

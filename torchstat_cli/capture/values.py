@@ -87,7 +87,7 @@ class KnownValues:
 
     def may_rescue(self, tensors: list[torch.Tensor], error: Exception) -> bool:
         """Whether values would help where a kernel failed on meta tensors with ``error``."""
-        if any(sign in str(error) for sign in ("meta tensor", "data-independent")):
+        if any(sign in str(error).lower() for sign in ("meta tensor", "data-independent")):
             return True
         return isinstance(error, NotImplementedError) and (self._assume or self._all_known(tensors))
 
