@@ -35,13 +35,15 @@ class _StorageNumbers:
         try:
             storage = tensor.untyped_storage()
         except (NotImplementedError, RuntimeError):  # sparse and opaque tensors have no storage of their own
+            stored = _stored_elements(tensor)
             return TensorRecord(
                 shape=tuple(tensor.shape),
                 stride=_contiguous_stride(tensor.shape),
                 dtype=dtype_name(tensor.dtype),
                 itemsize=tensor.dtype.itemsize,
                 storage=self._numbers.setdefault(-id(tensor), len(self._numbers)),
-                storage_bytes=tensor._nnz() * tensor.dtype.itemsize if tensor.layout is torch.sparse_coo else 0,
+                storage_bytes=(stored or 0) * tensor.dtype.itemsize,
+                nnz=stored,
             )
         return TensorRecord(
             shape=tuple(tensor.shape),
@@ -52,6 +54,15 @@ class _StorageNumbers:
             storage=self._numbers.setdefault(storage._cdata, len(self._numbers)),
             storage_bytes=storage.nbytes(),
         )
+
+
+def _stored_elements(tensor: torch.Tensor) -> int | None:
+    """Elements that a sparse tensor stores; None for other layouts."""
+    if tensor.layout is torch.sparse_coo:
+        return tensor._values().numel()
+    if tensor.layout in (torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc):
+        return tensor.values().numel()
+    return None
 
 
 def dtype_name(dtype: torch.dtype) -> str:
@@ -138,6 +149,8 @@ def _plain(value: Any, storages: _StorageNumbers) -> Any:
         return int(value)
     if value is None or isinstance(value, (bool, int, float, complex, str)):
         return value
+    if isinstance(value, torch.ScriptObject) and value._has_method("unpack"):
+        return _plain(value.unpack(), storages)  # the packed weight and bias of a quantised layer
     return str(value)  # devices, layouts, memory formats, generators
 
 
