@@ -13,10 +13,24 @@ from torchstat_cli.calculators import Formula, user_registry
 from torchstat_cli.calculators.assemble import assemble
 from torchstat_cli.capture.leaves import unwrap
 from torchstat_cli.capture.memo import Memo
+from torchstat_cli.capture.operators import dtype_name
 from torchstat_cli.capture.session import Session
+from torchstat_cli.capture.training import Loss, MakeOptimizer, TrainingRun, sum_of_outputs
 from torchstat_cli.errors import SpecError, UsageError
-from torchstat_cli.loading import Inputs, InputSpec, find_model, load_inputs, parse_arguments, parse_input, place
+from torchstat_cli.loading import (
+    DEFAULT_OPTIMIZER,
+    Inputs,
+    InputSpec,
+    find_loss,
+    find_model,
+    find_optimizer,
+    load_inputs,
+    parse_arguments,
+    parse_input,
+    place,
+)
 from torchstat_cli.measure import Mode, Settings, live_provenance, profile_live, profile_spec
+from torchstat_cli.memory_records import TrainingSetup
 from torchstat_cli.records import Profile
 from torchstat_cli.report.report import Report
 
@@ -33,6 +47,7 @@ __all__ = [
     "parse_arguments",
     "profile",
     "stat",
+    "training_run",
 ]
 
 Shapes = Sequence[int] | Sequence[Sequence[int]]
@@ -45,6 +60,13 @@ def profile(
     input_shape: Shapes | None = None,
     device: str = "auto",
     mode: Mode = "eval",
+    memory: bool = False,
+    train: bool = False,
+    optimizer: str | MakeOptimizer | None = None,
+    loss: str | Loss | None = None,
+    autocast: str | None = None,
+    accumulate: int = 1,
+    attention: str = "auto",
     strict: bool = False,
     memo: bool = True,
     depth: int | None = None,
@@ -58,6 +80,13 @@ def profile(
         input_shape: the shape of a dummy input, batch included, or a list of shapes; instead of ``args``.
         device: "auto" (without memory if possible), "meta" (never with), or a device to run on for real.
         mode: "eval" or "train": the training flags of the run.
+        memory: simulate which tensors live when, and tell the peak.
+        train: profile a training step (forward, backward, optimiser) instead of a forward pass; in train mode.
+        optimizer: of that step: "sgd", "adamw:foreach=True", or a function of the parameters; None is plain SGD.
+        loss: a function, or its spec, from the model's output to one number; None sums the floating outputs.
+        autocast: the dtype of mixed precision in that step.
+        accumulate: forward and backward passes per step.
+        attention: the backend to simulate: "auto" (as on the CPU), "math", "flash" or "efficient".
         strict: make unknown operators and assumptions errors.
         memo: answer repeated operators from memory; off, torch computes every shape.
         depth: fold modules deeper than this into their ancestor.
@@ -68,10 +97,52 @@ def profile(
     Raises:
         ModelstatError: the spec, the inputs or the model cannot be used; the message names cause and remedy.
     """
-    settings = Settings(device=device, mode=mode, strict=strict, memo=memo)
+    training = training_run(optimizer, loss, autocast, accumulate) if train else None
+    settings = Settings(
+        device=device,
+        mode="train" if train else mode,
+        strict=strict,
+        memo=memo,
+        memory=memory,
+        attention=attention,
+        training=training,
+    )
     given = _given_inputs(args, kwargs, input_shape)
     result, _ = measure(model, given, settings)
     return Report.of(result if depth is None else result.folded(depth))
+
+
+def training_run(
+    optimizer: str | MakeOptimizer | None = None,
+    loss: str | Loss | None = None,
+    autocast: str | None = None,
+    accumulate: int = 1,
+) -> TrainingRun:
+    """How to train, from names, specs or functions.
+
+    Raises:
+        UsageError: an optimiser, dtype or number that cannot be.
+        SpecError: a function that does not exist.
+    """
+    if accumulate < 1:
+        raise UsageError(f"a step cannot accumulate {accumulate} passes", "give 1 or more")
+    optimizer, named = optimizer or DEFAULT_OPTIMIZER, loss or "sum of outputs"
+    setup = TrainingSetup(
+        optimizer=optimizer if isinstance(optimizer, str) else _name_of(optimizer),
+        loss=named if isinstance(named, str) else _name_of(named),
+        autocast=autocast and dtype_name(floating_dtype(autocast)),
+        accumulate=accumulate,
+    )
+    return TrainingRun(
+        setup=setup,
+        make_optimizer=find_optimizer(optimizer) if isinstance(optimizer, str) else optimizer,
+        loss=sum_of_outputs if loss is None else find_loss(loss) if isinstance(loss, str) else loss,
+        autocast=floating_dtype(autocast) if autocast else None,
+    )
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    return getattr(function, "__qualname__", type(function).__name__)
 
 
 def measure(

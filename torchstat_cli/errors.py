@@ -9,6 +9,7 @@ ModelstatError
 ├── ModelError            the user's model could not be measured
 │   ├── BuildError        the factory raised
 │   ├── ForwardError      the forward pass raised
+│   ├── TrainingError     nothing to train, no usable loss, or a backward pass or optimiser that raised
 │   └── PlacementError    the model fits no device that may be used
 ├── FormulaError          two claims on one operator, or a formula that raised
 ├── StrictError           ``--strict`` met an unknown operator or an assumption
@@ -27,6 +28,7 @@ class ModelstatError(Exception):
     """
 
     exit_code = 2
+    details: str | None = None  # the traceback of the process that raised it, for --debug
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
@@ -71,6 +73,10 @@ class ForwardError(ModelError):
     def __init__(self, message: str, hint: str | None = None, *, path: str = "") -> None:
         super().__init__(message, hint)
         self.path = path
+
+
+class TrainingError(ModelError):
+    """Nothing to train, a loss that is no number, or a backward pass or optimiser step that raised."""
 
 
 class PlacementError(ModelError):

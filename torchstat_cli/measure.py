@@ -20,11 +20,21 @@ from torchstat_cli.calculators import Registry, user_registry
 from torchstat_cli.calculators.assemble import assemble
 from torchstat_cli.capture.leaves import unwrap
 from torchstat_cli.capture.memo import Memo, shared_memo
-from torchstat_cli.capture.session import record_dummy_run
+from torchstat_cli.capture.run import RunOptions, record_run
 from torchstat_cli.capture.timing import time_modules
+from torchstat_cli.capture.training import TrainingRun
 from torchstat_cli.capture.trees import tensors_in
 from torchstat_cli.capture.values import ValueUnknownError
-from torchstat_cli.errors import BuildError, ForwardError, InputError, PlacementError, StrictError, UsageError
+from torchstat_cli.errors import (
+    BuildError,
+    ForwardError,
+    InputError,
+    ModelError,
+    PlacementError,
+    StrictError,
+    TrainingError,
+    UsageError,
+)
 from torchstat_cli.loading import (
     Inputs,
     InputSpec,
@@ -54,6 +64,9 @@ class Settings:
     strict: bool = False  # unknown operators and assumptions are errors
     time: bool = False  # measure the wall time of each module on a real device as well
     memo: bool = True  # answer repeated operators from memory
+    memory: bool = False  # simulate which tensors live when
+    attention: str = "auto"  # backend of scaled dot-product attention
+    training: TrainingRun | None = None  # profile a training step; wants the mode "train"
     registry: Registry = field(default_factory=user_registry)
 
     def __post_init__(self) -> None:
@@ -204,7 +217,7 @@ def _descend(
     for rung in rungs:
         try:
             return _profile(rung, _record(rung, settings), settings, origin), rung.notes
-        except (ValueUnknownError, ForwardError) as error:
+        except (ValueUnknownError, ForwardError, TrainingError) as error:
             if not rung.on_meta or not _only_meta_explains(error):
                 raise _with_input_hint(error, rung.inputs) from error.__cause__
             failure = error
@@ -232,7 +245,7 @@ def _assumed(rung: Rung, settings: Settings, origin: Origin) -> Profile | None:
     """The profile with unknown values answered by stated rules; None where that does not help either."""
     try:
         return _profile(rung, _record(rung, settings, assume=True), settings, origin)
-    except (ValueUnknownError, ForwardError):
+    except (ValueUnknownError, ForwardError, TrainingError):
         return None
 
 
@@ -243,16 +256,16 @@ def _with_reason(error: ForwardError | PlacementError, failure: Exception) -> Ex
 
 
 def _record(rung: Rung, settings: Settings, *, assume: bool = False) -> Recording:
-    return record_dummy_run(
-        rung.model,
-        rung.inputs.args,
-        rung.inputs.kwargs,
-        settings.registry.knows,
+    options = RunOptions(
         on_meta=rung.on_meta,
-        training=settings.mode == "train",
+        train_mode=settings.mode == "train",
         assume=assume,
         memo=shared_memo if settings.memo else Memo(skip_kernels=False),
+        memory=settings.memory,
+        attention=settings.attention,
+        training=settings.training,
     )
+    return record_run(rung.model, rung.inputs.args, rung.inputs.kwargs, settings.registry.knows, options)
 
 
 def _with_durations(profile: Profile, rung: Rung, settings: Settings) -> Profile:
@@ -284,7 +297,7 @@ def _only_meta_explains(error: Exception) -> bool:
     )
 
 
-def _with_input_hint(error: ForwardError | ValueUnknownError, inputs: Inputs) -> Exception:
+def _with_input_hint(error: ModelError, inputs: Inputs) -> ModelError:
     if isinstance(error, ForwardError) and error.hint is None:
         hint = batch_hint(inputs) or "give inputs that fit with --input, or see the whole traceback with --debug"
         return ForwardError(error.message, hint, path=error.path)
@@ -322,6 +335,7 @@ def _profile(rung: Rung, recording: Recording, settings: Settings, origin: Origi
         torch=torch.__version__.partition("+")[0],
         version=torchstat_cli.__version__,
         source=source,
+        attention=recording.attention,
     )
     profile = assemble(recording, provenance, settings.registry)
     if settings.strict and profile.unknown:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 CLASSES = ("parameter", "buffer", "input", "activation", "temporary", "gradient", "optimizer")
 """What live bytes are told apart by; every tuple of bytes by class is in this order.
 
-activation: made in the forward pass and alive when the module call that made it has ended; temporary: freed before that, or
-made by the backward pass or the optimiser without being a gradient or a state.
+activation: made in the forward pass and alive when the module call that made it has ended; temporary: freed before
+that, or made by the backward pass or the optimiser without being a gradient or a state.
 """
 
 NOT_MODELLED = (
@@ -153,12 +153,19 @@ class PhaseTotal:
 
 
 @dataclass(frozen=True, slots=True)
+class TrainingSetup:
+    """How a run trained."""
+
+    optimizer: str  # as asked for: "adamw", "sgd:lr=0.1"
+    loss: str
+    autocast: str | None = None  # dtype
+    accumulate: int = 1  # forward and backward passes per step
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingProfile:
     """Two training steps, phase by phase."""
 
-    optimizer: str
-    loss: str
-    autocast: str | None  # dtype
-    accumulate: int  # forward and backward passes per step
+    setup: TrainingSetup
     phases: tuple[PhaseTotal, ...]
     total: TrainingCost

@@ -8,6 +8,15 @@ from functools import cached_property
 from math import prod
 from typing import Any, Literal
 
+from torchstat_cli.memory_records import (
+    MemoryLog,
+    MemoryProfile,
+    ModuleMemory,
+    TrainingCost,
+    TrainingProfile,
+    TrainingSetup,
+)
+
 RULES = 1
 """Version of the counting rules; bumped whenever a formula changes its result."""
 
@@ -129,6 +138,8 @@ class ModuleRecord:
     duration_s: float | None = None  # seconds of the module itself, when timed
     shared_with: str | None = None  # the row that counts this row's tied parameters
     attrs: Mapping[str, Any] = field(default_factory=dict)  # kernel_size, in_features, …
+    live: ModuleMemory | None = None  # when the run watched memory
+    training: TrainingCost | None = None  # when the run trained: how the columns above divide into phases
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +189,7 @@ class Totals:
     peak: int | None = None  # bytes; only when the run simulated memory
     duration_s: float | None = None  # only when timed
     lower_bound: bool = False  # an unknown operator ran
+    training: TrainingCost | None = None  # when the run trained: how the numbers divide into phases
 
     @property
     def intensity(self) -> float:
@@ -205,6 +217,7 @@ class Provenance:
     version: str  # of modelstat
     rules: int = RULES
     source: str | None = None  # "file:line" of the factory, when known
+    attention: str = "auto"  # backend of scaled dot-product attention
 
 
 @dataclass(frozen=True)
@@ -218,6 +231,8 @@ class Profile:
     unknown: tuple[UnknownOperator, ...]
     never_called: tuple[str, ...]  # modules that no call reached and whose parameters no operator read
     containers: tuple[ModuleRecord, ...] = ()  # modules without a row of their own, every sum 0: names for folding
+    memory: MemoryProfile | None = None  # when the run watched memory
+    training: TrainingProfile | None = None  # when the run trained; every number above is then of the second step
 
     def at(self, path: str) -> ModuleRecord:
         """Totals of the module ``path`` and everything below it.
@@ -250,8 +265,16 @@ class Profile:
             duration_s=sum(timed) if timed else None,
             shared_with=None,
             attrs={},
+            live=own.live if own.path == path else None,
+            training=summed_training(rows),
             **{column: sum(getattr(row, column) for row in rows) for column in SUMMED},
         )
+
+
+def summed_training(rows: Iterable[Any]) -> TrainingCost | None:
+    """The training costs of ``rows`` of any kind together; None when none has any."""
+    parts = [row.training for row in rows if getattr(row, "training", None) is not None]
+    return sum(parts[1:], parts[0]) if parts else None
 
 
 def _below(path: str, ancestor: str) -> bool:
@@ -296,6 +319,15 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class PhaseEvents:
+    """What ran in one phase of one training step; a phase that ran several times has several of these."""
+
+    step: int  # from 1
+    phase: str  # "forward", "backward", "optimizer"
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Recording:
     """Everything that capture hands to the calculators."""
 
@@ -304,3 +336,7 @@ class Recording:
     events: tuple[Event, ...]
     assumptions: tuple[str, ...] = ()
     carried_values: bool = False  # small known values answered a question that meta tensors cannot
+    training: tuple[PhaseEvents, ...] = ()  # both steps in order; ``events`` are then those of the second step
+    setup: TrainingSetup | None = None  # only when the run trained
+    memory: MemoryLog | None = None  # only when the run watched memory
+    attention: str = "auto"  # backend of scaled dot-product attention

@@ -15,7 +15,8 @@ ROWS = {"module": ModuleRecord, "type": TypeTotal, "operator": OperatorTotal}
 
 @pytest.mark.parametrize("by", get_args(By))
 def test_data_columns_are_the_fields_of_the_rows_in_order(by: By) -> None:
-    assert data_columns(by) == tuple(field.name for field in fields(ROWS[by]))
+    nested = ("live", "training")  # only some runs have them: columns of their own, when asked for
+    assert data_columns(by) == tuple(field.name for field in fields(ROWS[by]) if field.name not in nested)
 
 
 @pytest.mark.parametrize("by", get_args(By))

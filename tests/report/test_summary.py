@@ -32,7 +32,7 @@ def test_peak_and_duration_only_when_known() -> None:
     assert not {"peak", "duration"} & set(said(TINY))
     assert said(timed())["duration"] == "8.00 ms"
     assert said(timed(), "raw")["duration"] == "0.008 s"
-    assert said(replace(TINY, total=replace(TINY.total, peak=2048)))["peak"] == "2.000 KiB live at once"
+    assert said(replace(TINY, total=replace(TINY.total, peak=2048)))["peak"] == "2.000 KiB of tensor memory"
 
 
 def test_origin() -> None:

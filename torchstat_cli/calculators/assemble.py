@@ -3,40 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import replace
 
-from torchstat_cli.calculators.memory import allocated
 from torchstat_cli.calculators.params import Holdings, holdings
+from torchstat_cli.calculators.peak import memory_profile, module_memory
 from torchstat_cli.calculators.registry import Registry
-from torchstat_cli.calculators.traffic import traffic
+from torchstat_cli.calculators.training import module_training, training_profile
+from torchstat_cli.calculators.work import WORK, Sums, Work, add_up
+from torchstat_cli.memory_records import TrainingCost
 from torchstat_cli.records import (
     SUMMED,
-    Event,
     ModuleFacts,
     ModuleRecord,
     OperatorTotal,
-    OpRecord,
     Profile,
     Provenance,
     Recording,
     Totals,
     UnknownOperator,
 )
-
-WORK = ("madds", "flops", "mem_read", "mem_write", "memory")
-"""What an operator call adds to its module, its operator and the totals."""
-
-Work = Counter[str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Sums:
-    """Work by module and by operator."""
-
-    by_module: dict[str, Work]
-    by_operator: dict[str, Work]
-    unknown: dict[str, Counter[str]]  # operator -> calls by module path
 
 
 def assemble(recording: Recording, provenance: Provenance, registry: Registry) -> Profile:
@@ -45,7 +31,7 @@ def assemble(recording: Recording, provenance: Provenance, registry: Registry) -
     Raises:
         FormulaError: a formula raised.
     """
-    sums = _add_up(recording.events, registry)
+    sums = add_up(recording.events, registry)
     held = holdings(recording.modules)
     facts = {module.path: module for module in recording.modules}
     rows: list[ModuleRecord] = []
@@ -55,7 +41,7 @@ def assemble(recording: Recording, provenance: Provenance, registry: Registry) -
         unknown_here = any(path in calls for calls in sums.unknown.values())
         has_row = facts[path].is_leaf or unknown_here or any(getattr(record, column) for column in SUMMED)
         (rows if has_row else containers).append(record)
-    return Profile(
+    profile = Profile(
         provenance=provenance,
         total=_totals(held.values(), sums),
         rows=tuple(rows),
@@ -66,48 +52,33 @@ def assemble(recording: Recording, provenance: Provenance, registry: Registry) -
         never_called=tuple(row.path for row in rows if _is_idle(facts[row.path], row)),
         containers=tuple(containers),
     )
+    return _with_memory(_with_training(profile, recording, registry), recording)
 
 
-def _add_up(events: Iterable[Event], registry: Registry) -> _Sums:
-    sums = _Sums({}, {}, {})
-    work_of = _remembering(lambda op: _work(op, registry))
-    for event in events:
-        work, known = work_of(event.op)
-        if not known:
-            sums.unknown.setdefault(event.op.name, Counter())[event.path] += event.calls
-        for total in (
-            sums.by_module.setdefault(event.path, Counter()),
-            sums.by_operator.setdefault(event.op.name, Counter()),
-        ):
-            total["calls"] += event.calls
-            for metric in WORK:
-                total[metric] += event.calls * work[metric]
-    return sums
+def _with_training(profile: Profile, recording: Recording, registry: Registry) -> Profile:
+    """The same profile with its rows divided into the phases of a training step, where the run trained."""
+    if recording.setup is None:
+        return profile
+    costs = module_training(recording, registry)
+    rows = tuple(replace(row, training=costs.get(row.path, TrainingCost())) for row in profile.rows)
+    training = training_profile(recording, recording.setup, registry)
+    total = replace(profile.total, training=training.total)
+    return replace(profile, rows=rows, total=total, training=training)
 
 
-def _remembering(calculate: Callable[[OpRecord], tuple[Work, bool]]) -> Callable[[OpRecord], tuple[Work, bool]]:
-    """Equal calls share one record, so their work is worked out once."""
-    results: dict[int, tuple[Work, bool]] = {}
-
-    def remembered(op: OpRecord) -> tuple[Work, bool]:
-        if id(op) not in results:
-            results[id(op)] = calculate(op)
-        return results[id(op)]
-
-    return remembered
-
-
-def _work(op: OpRecord, registry: Registry) -> tuple[Work, bool]:
-    cost = registry.cost(op)
-    moved = traffic(op)
-    work = Counter(
-        madds=cost.madds if cost else 0,
-        flops=cost.flops if cost else 0,
-        mem_read=moved.read,
-        mem_write=moved.written,
-        memory=allocated(op),
+def _with_memory(profile: Profile, recording: Recording) -> Profile:
+    """The same profile with the memory at every module and the peak, where the run watched memory."""
+    if recording.memory is None:
+        return profile
+    live = module_memory(recording.memory)
+    memory = memory_profile(recording.memory)
+    return replace(
+        profile,
+        rows=tuple(replace(row, live=live.get(row.path)) for row in profile.rows),
+        containers=tuple(replace(row, live=live.get(row.path)) for row in profile.containers),
+        total=replace(profile.total, peak=memory.peak.total),
+        memory=memory,
     )
-    return work, cost is not None
 
 
 def _row(module: ModuleFacts, held: Holdings, work: Work) -> ModuleRecord:
@@ -124,11 +95,13 @@ def _row(module: ModuleFacts, held: Holdings, work: Work) -> ModuleRecord:
         buffers=held.buffers,
         shared_with=held.shared_with,
         attrs=module.attrs,
+        live=None,
+        training=None,
         **{metric: work[metric] for metric in WORK},
     )
 
 
-def _totals(held: Iterable[Holdings], sums: _Sums) -> Totals:
+def _totals(held: Iterable[Holdings], sums: Sums) -> Totals:
     everything = list(held)
     return Totals(
         params=sum(part.params for part in everything),

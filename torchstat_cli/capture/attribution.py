@@ -31,6 +31,7 @@ class BackwardAttribution:
         self._owners = owners
         self._starts = [0]  # numbers of the first autograd node …
         self._modules = [0]  # … that each of these modules made
+        self.last = 0  # the module located last
 
     def entered(self, index: int) -> None:
         """The module ``index`` begins to run."""
@@ -46,6 +47,10 @@ class BackwardAttribution:
 
     def locate(self, args: tuple[Any, ...]) -> int:
         """The index of the module that the operator now running belongs to."""
+        self.last = self._locate()
+        return self.last
+
+    def _locate(self) -> int:
         if len(self._running) > 1:
             return self._running[-1]
         node: Any = torch._C._current_autograd_node()

@@ -45,7 +45,7 @@ class Liveness:
         """Number of the operator that runs, or runs next."""
         return len(self._ran)
 
-    # --- what was there before, and what things turn out to be ----------------------------------------------------------
+    # --- what was there before, and what things turn out to be -------------------------------------------------------
 
     def hold(self, tensors: Iterable[torch.Tensor], kind: str, module: int = 0) -> None:
         """``tensors`` are there before anything runs; a storage that is held already keeps its class."""
@@ -68,7 +68,7 @@ class Liveness:
         yield
         self._phases.append(Phase(step, name, start, self._clock))
 
-    # --- called by the tape and the hooks -------------------------------------------------------------------------------
+    # --- called by the tape and the hooks ----------------------------------------------------------------------------
 
     def after(self, record: OpRecord, module: int, result: Any, inside: int = 0) -> None:
         """An operator of ``module`` has run.
@@ -108,7 +108,7 @@ class Liveness:
             renewed = self._add(storage.nbytes(), block.kind, block.module, block.op)
             self._living[storage._cdata] = (known[0], renewed)
 
-    # --- tracking -------------------------------------------------------------------------------------------------------
+    # --- tracking ----------------------------------------------------------------------------------------------------
 
     def _see(self, result: Any, module: int, op: str) -> None:
         if isinstance(result, torch.Tensor):
@@ -145,7 +145,7 @@ class Liveness:
         if known is not None:
             known[1].end = self._clock
 
-    # --- the result -----------------------------------------------------------------------------------------------------
+    # --- the result --------------------------------------------------------------------------------------------------
 
     def log(self, paths: Sequence[str], *, attention: str = "auto", measured: int | None = None) -> MemoryLog:
         """Everything seen so far; ``paths`` are the names of the modules by index."""

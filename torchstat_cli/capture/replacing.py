@@ -9,7 +9,7 @@ from typing import Any
 
 @contextmanager
 def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """``owner.name`` is ``value`` within the context; an attribute that a class inherits is inherited again afterwards."""
+    """``owner.name`` is ``value`` within the context; what a class inherited before, it inherits again afterwards."""
     own = vars(owner)
     was_own, original = name in own, own.get(name)
     setattr(owner, name, value)

@@ -19,7 +19,7 @@ from torchstat_cli.capture.memo import Memo, shared_memo
 from torchstat_cli.capture.tape import Knows, OperatorTape
 from torchstat_cli.capture.trees import map_tensors
 from torchstat_cli.capture.twins import copy_buffers, copy_parameters, put_on_meta
-from torchstat_cli.capture.values import KnownValues, ValueUnknownError
+from torchstat_cli.capture.values import KnownValues
 from torchstat_cli.errors import ForwardError
 from torchstat_cli.records import Event, ModuleFacts, OwnedTensor, Recording
 from torchstat_cli.units import format_shape
@@ -146,7 +146,7 @@ def _execution_order(sites: tuple[Site, ...], rows: list[MetadataRow], first_eve
 
 @dataclass(frozen=True)
 class PreparedRun:
-    """A model whose tensors were swapped for stand-ins, the inputs to go with them, and a session that is not open yet."""
+    """A model whose tensors were swapped for stand-ins, inputs to go with them, and a session that is not open yet."""
 
     session: Session
     model: nn.Module
@@ -167,9 +167,16 @@ def prepared_run(
     memo: Memo = shared_memo,
     learns: bool = False,
 ) -> Iterator[PreparedRun]:
-    """Everything in place for a run that leaves no trace; see :func:`record_dummy_run` for the arguments.
+    """Everything in place for a run that leaves no trace.
 
     Args:
+        model: any module; on meta its tensors are swapped for twins for the length of the run.
+        args, kwargs: the inputs; on meta they are swapped for twins as well, small ones with their values known.
+        knows: whether a formula exists for an operator.
+        on_meta: run without memory; off, the model runs for real where its tensors are.
+        training: train mode instead of eval.
+        assume: on meta, answer questions about unknown values by a stated rule.
+        memo: see :class:`Session`.
         learns: parameters are stand-ins too, so that gradients and updates happen to those.
     """
     values = KnownValues(assume=assume) if on_meta else None
@@ -192,51 +199,8 @@ def prepared_run(
         yield PreparedRun(session, model, args, kwargs)
 
 
-def record_dummy_run(
-    model: nn.Module,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    knows: Knows,
-    *,
-    on_meta: bool,
-    training: bool = False,
-    assume: bool = False,
-    memo: Memo = shared_memo,
-) -> Recording:
-    """Run ``model`` once, observed, and leave it as it was.
-
-    Args:
-        model: any module; on meta its tensors are swapped for twins for the length of the run.
-        args, kwargs: the inputs; on meta they are swapped for twins as well, small ones with their values known.
-        knows: whether a formula exists for an operator.
-        on_meta: run without memory; off, the model runs for real where its tensors are.
-        training: train mode instead of eval.
-        assume: on meta, answer questions about unknown values by a stated rule.
-        memo: see :class:`Session`.
-
-    Raises:
-        ForwardError: the model raised; names the module and the shapes it was given.
-        ValueUnknownError: the model needs values that meta tensors do not have.
-    """
-    prepared = prepared_run(
-        model, args, kwargs, knows, on_meta=on_meta, training=training, assume=assume, memo=memo
-    )
-    with prepared as run, torch.inference_mode():
-        _run(run.session, run.model, run.args, run.kwargs)
-        return run.session.recording()
-
-
-def _run(session: Session, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    try:
-        with session:
-            model(*args, **kwargs)
-    except ValueUnknownError:
-        raise
-    except Exception as error:
-        raise _forward_error(session, error) from error
-
-
-def _forward_error(session: Session, error: Exception) -> ForwardError:
+def run_error(session: Session, error: Exception) -> ForwardError:
+    """The error that names the module in which a run failed, and what it was given."""
     failure = session.hooks.failure
     path, shapes = (failure.path, failure.input_shape) if failure and failure.error is error else ("", ())
     where = f"in {path!r}" if path else "in the model itself"

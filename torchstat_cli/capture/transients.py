@@ -20,9 +20,10 @@ from torchstat_cli.records import OpRecord
 _NOTHING_INSIDE = frozenset(
     f"aten.{name}"
     for name in (
-        "linear conv1d conv2d conv3d batch_norm dropout softmax log_softmax embedding adaptive_avg_pool1d "
-        "adaptive_avg_pool2d adaptive_avg_pool3d avg_pool1d avg_pool2d flatten reshape contiguous to relu6 silu selu"
-    ).split()
+        *("linear", "conv1d", "conv2d", "conv3d", "batch_norm", "dropout", "softmax", "log_softmax", "embedding"),
+        *("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "avg_pool1d", "avg_pool2d"),
+        *("flatten", "reshape", "contiguous", "to", "relu6", "selu"),
+    )
 )
 _INDEX_BYTES = 8  # pooling keeps the position of every maximum as int64
 _STATISTIC_BYTES = 4  # attention keeps the log of its row sums in float32, whatever its dtype
@@ -71,7 +72,7 @@ class _Parts(TorchDispatchMode):
     """Runs the parts of a composite, down to operators that are none, and watches their memory."""
 
     def __init__(self, memo: Memo) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
         self._memo = memo
         self._liveness = Liveness()
 

@@ -42,7 +42,7 @@ def copy_buffers(model: nn.Module) -> None:
 
 
 def copy_parameters(model: nn.Module, twins: Mapping[int, int]) -> dict[int, int]:
-    """Replace every parameter that is no twin yet by a copy, so that gradients and updates happen to the copy; ties stay ties.
+    """Replace every parameter that is no twin yet by a copy, which gradients and updates then happen to.
 
     Args:
         model: the module; the caller restores its attributes.

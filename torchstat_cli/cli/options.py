@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from torchstat_cli.errors import UsageError
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -89,6 +91,45 @@ def view_options(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+def run_options(command: Command) -> Command:
+    """What is simulated beyond a forward pass: memory, a training step, an attention backend."""
+    for option in reversed(
+        (
+            click.option("--train", is_flag=True, help="A training step (forward, backward, optimiser) instead."),
+            click.option("--optimizer", metavar="NAME", help="sgd, sgd-momentum, adam, adamw:foreach=True, …"),
+            click.option("--loss", metavar="MODULE:FN", help="From the model's output to one number; default the sum."),
+            click.option("--autocast", metavar="DTYPE", help="Mixed precision in the training step, e.g. bfloat16."),
+            click.option("--accumulate", type=int, default=1, metavar="N", help="Backward passes per step."),
+            click.option(
+                "--attention",
+                type=click.Choice(["auto", "math", "flash", "efficient"]),
+                default="auto",
+                show_default=True,
+                help="The attention kernel to simulate; auto is the CPU's choice.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def training(train: bool, optimizer: str | None, loss: str | None, autocast: str | None, accumulate: int) -> Any:
+    """How to train, from the options of :func:`run_options`; None without ``--train``.
+
+    Raises:
+        UsageError: an option that only training understands was given without it, or makes no sense.
+    """
+    given = {"--optimizer": optimizer, "--loss": loss, "--autocast": autocast, "--accumulate": accumulate > 1}
+    if train:
+        from torchstat_cli import api
+
+        return api.training_run(optimizer, loss, autocast, accumulate)
+    for name, value in given.items():
+        if value:
+            raise UsageError(f"{name} only means something in a training step", "add --train")
+    return None
 
 
 def output_options(*formats: str) -> Callable[[Command], Command]:

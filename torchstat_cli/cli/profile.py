@@ -6,12 +6,14 @@ import sys
 
 import click
 
-from torchstat_cli.cli.options import model_options, notice, output_options, view_options
+from torchstat_cli.cli.options import model_options, notice, output_options, run_options, training, view_options
 from torchstat_cli.errors import UsageError
 
 
 @click.command(name="profile")
 @model_options
+@click.option("--memory", is_flag=True, help="Simulate which tensors live when; tells the peak and where it is.")
+@run_options
 @view_options
 @output_options("table", "csv", "json", "markdown", "html")
 @click.option("--strict", is_flag=True, help="Unknown operators and assumptions are errors.")
@@ -28,6 +30,13 @@ def command(
     device: str,
     mode: str,
     online: bool,
+    memory: bool,
+    train: bool,
+    optimizer: str | None,
+    loss: str | None,
+    autocast: str | None,
+    accumulate: int,
+    attention: str,
     depth: int | None,
     by: str,
     columns: str | None,
@@ -66,10 +75,13 @@ def command(
     settings = Settings(
         device=device,
         dtype=api.floating_dtype(dtype) if dtype else None,
-        mode=mode,  # type: ignore[arg-type]
+        mode="train" if train else mode,  # type: ignore[arg-type]
         strict=strict,
         time=timed,
         memo=not no_memo,
+        memory=memory,
+        attention=attention,
+        training=training(train, optimizer, loss, autocast, accumulate),
     )
     given = api.inputs_from(inputs_from) if inputs_from else api.input_specs(inputs) or None
     profile, notes = api.measure(model, given, settings, api.parse_arguments(arguments), online=online)

@@ -22,8 +22,10 @@ from torchstat_cli.loading.placement import (
     place_on_cpu,
 )
 from torchstat_cli.loading.spec import ModelSource, find_model, parse_arguments
+from torchstat_cli.loading.training import DEFAULT_OPTIMIZER, find_loss, find_optimizer
 
 __all__ = [
+    "DEFAULT_OPTIMIZER",
     "InputSpec",
     "Inputs",
     "ModelSource",
@@ -31,7 +33,9 @@ __all__ = [
     "as_inputs",
     "batch_hint",
     "default_inputs",
+    "find_loss",
     "find_model",
+    "find_optimizer",
     "inputs_on",
     "load_inputs",
     "make_inputs",

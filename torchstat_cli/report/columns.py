@@ -37,7 +37,11 @@ class Column:
         return self.derive(row, total) if self.derive else getattr(row, self.name)
 
 
-_SUMMED_HERE = ("mem_total", "flops_share", "duration_s", "duration_share")
+_TRAINING = (
+    *("forward_madds", "forward_flops", "backward_madds", "backward_flops"),
+    *("optimizer_flops", "step1_flops", "step2_flops"),
+)
+_SUMMED_HERE = ("mem_total", "flops_share", "duration_s", "duration_share", *_TRAINING)
 
 
 def _moved(row: Any, _: Totals) -> int:
@@ -58,31 +62,51 @@ def _intensity(row: Any, total: Totals) -> float | None:
     return row.flops / moved if moved else None
 
 
+def _of(part: str, field: str) -> Callable[[Any, Totals], Any]:
+    """Reads ``row.part.field``, None where the run did not look at that part."""
+
+    def read(row: Any, _: Totals) -> Any:
+        found = getattr(row, part, None)
+        return None if found is None else getattr(found, field)
+
+    return read
+
+
 _ALL = (
     Column("path", "module", "text", 0),
     Column("op", "operator", "text", 0),
-    Column("type", "type", "text", 5),
-    Column("kind", "kind", "text", 21),
-    Column("modules", "modules", "count", 13),
-    Column("calls", "calls", "count", 7),
-    Column("input_shape", "input shape", "shapes", 12),
-    Column("output_shape", "output shape", "shapes", 11),
-    Column("dtype", "dtype", "text", 22),
+    Column("type", "type", "text", 7),
+    Column("kind", "kind", "text", 25),
+    Column("modules", "modules", "count", 18),
+    Column("calls", "calls", "count", 11),
+    Column("input_shape", "input shape", "shapes", 17),
+    Column("output_shape", "output shape", "shapes", 16),
+    Column("dtype", "dtype", "text", 26),
     Column("params", "params", "count", 2),
-    Column("trainable_params", "trainable", "count", 17),
-    Column("buffers", "buffers", "count", 18),
-    Column("memory", "memory", "bytes", 8),
+    Column("trainable_params", "trainable", "count", 22),
+    Column("buffers", "buffers", "count", 23),
+    Column("memory", "memory", "bytes", 12),
     Column("madds", "MAdds", "count", 3),
     Column("flops", "FLOPs", "count", 1),
-    Column("mem_read", "MemRead", "bytes", 14),
-    Column("mem_write", "MemWrite", "bytes", 15),
-    Column("mem_total", "MemR+W", "bytes", 9, _moved),
-    Column("flops_share", "of FLOPs", "share", 6, _flops_share),
-    Column("intensity", "FLOP/byte", "ratio", 16, _intensity),
+    Column("mem_read", "MemRead", "bytes", 19),
+    Column("mem_write", "MemWrite", "bytes", 20),
+    Column("mem_total", "MemR+W", "bytes", 14, _moved),
+    Column("flops_share", "of FLOPs", "share", 8, _flops_share),
+    Column("intensity", "FLOP/byte", "ratio", 21, _intensity),
     Column("duration_s", "duration", "seconds", 4),
-    Column("duration_share", "of time", "share", 10, _duration_share),
-    Column("shared_with", "shared with", "text", 19),
-    Column("attrs", "attributes", "attributes", 23),
+    Column("duration_share", "of time", "share", 15, _duration_share),
+    Column("shared_with", "shared with", "text", 24),
+    Column("attrs", "attributes", "attributes", 27),
+    Column("live_entry", "live before", "bytes", 28, _of("live", "entry")),
+    Column("live_peak", "peak within", "bytes", 5, _of("live", "peak")),
+    Column("live_kept", "kept after", "bytes", 13, _of("live", "kept")),
+    Column("forward_madds", "fwd MAdds", "count", 29, _of("training", "forward_madds")),
+    Column("forward_flops", "fwd FLOPs", "count", 9, _of("training", "forward_flops")),
+    Column("backward_madds", "bwd MAdds", "count", 30, _of("training", "backward_madds")),
+    Column("backward_flops", "bwd FLOPs", "count", 6, _of("training", "backward_flops")),
+    Column("optimizer_flops", "opt FLOPs", "count", 10, _of("training", "optimizer_flops")),
+    Column("step1_flops", "step 1 FLOPs", "count", 31, _of("training", "step1_flops")),
+    Column("step2_flops", "step 2 FLOPs", "count", 32, _of("training", "step2_flops")),
 )
 
 COLUMNS: Mapping[str, Column] = {column.name: column for column in _ALL}
@@ -108,10 +132,12 @@ _DATA: Mapping[By, tuple[str, ...]] = {
 _DERIVED = ("mem_total", "flops_share", "intensity")
 
 
-def table_columns(by: By, timed: bool) -> tuple[str, ...]:
-    """What a table for people shows unless told otherwise; the durations only when the run was timed."""
+def table_columns(by: By, timed: bool, memory: bool = False, trained: bool = False) -> tuple[str, ...]:
+    """What a table for people shows unless told otherwise; durations, live memory and phases where the run has them."""
+    phases = ("forward_flops", "backward_flops", "optimizer_flops") if trained and by != "operator" else ()
+    live = ("live_peak", "live_kept") if memory and by == "module" else ()
     durations = ("duration_s", "duration_share") if timed and by != "operator" else ()
-    return (*_TABLE[by], *durations)
+    return (*_TABLE[by], *phases, *live, *durations)
 
 
 def data_columns(by: By) -> tuple[str, ...]:
@@ -124,5 +150,6 @@ def data_columns(by: By) -> tuple[str, ...]:
 
 def available_columns(by: By) -> tuple[str, ...]:
     """The names that ``--columns`` and ``--sort`` accept for rows by module, type or operator."""
-    timed = () if by == "operator" else ("duration_share",)
-    return (*_DATA[by], *_DERIVED, *timed)
+    timed = () if by == "operator" else ("duration_share", *_TRAINING)
+    live = ("live_entry", "live_peak", "live_kept") if by == "module" else ()
+    return (*_DATA[by], *_DERIVED, *timed, *live)

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torchstat_cli.records import SUMMED, ModuleRecord, Totals
+from torchstat_cli.memory_records import TrainingCost
+from torchstat_cli.records import SUMMED, ModuleRecord, Totals, summed_training
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class TypeTotal:
     mem_write: int  # bytes
     memory: int  # bytes
     duration_s: float | None = None  # seconds, when timed
+    training: TrainingCost | None = None  # when the run trained
 
 
 def by_type(rows: Iterable[ModuleRecord]) -> tuple[TypeTotal, ...]:
@@ -38,13 +40,27 @@ def by_type(rows: Iterable[ModuleRecord]) -> tuple[TypeTotal, ...]:
 def _type_total(name: str, members: Sequence[ModuleRecord]) -> TypeTotal:
     sums = {column: sum(getattr(row, column) for row in members) for column in SUMMED}
     calls = sum(row.calls for row in members)
-    return TypeTotal(type=name, modules=len(members), calls=calls, duration_s=total_duration(members), **sums)
+    return TypeTotal(
+        type=name,
+        modules=len(members),
+        calls=calls,
+        duration_s=total_duration(members),
+        training=summed_training(members),
+        **sums,
+    )
 
 
 def sum_rows(rows: Sequence[Any], *, lower_bound: bool) -> Totals:
     """The sums of ``rows`` of any kind; a column that they do not have is 0."""
     sums = {column: sum(getattr(row, column, 0) for row in rows) for column in SUMMED}
-    return Totals(param_bytes=0, buffer_bytes=0, duration_s=total_duration(rows), lower_bound=lower_bound, **sums)
+    return Totals(
+        param_bytes=0,
+        buffer_bytes=0,
+        duration_s=total_duration(rows),
+        lower_bound=lower_bound,
+        training=summed_training(rows),
+        **sums,
+    )
 
 
 def total_duration(rows: Sequence[Any]) -> float | None:

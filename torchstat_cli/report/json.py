@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from math import isfinite
 from typing import Any
 
 from torchstat_cli.errors import UsageError
 from torchstat_cli.records import SCHEMA, InputRecord, ModuleRecord, OperatorTotal, Profile, Totals, UnknownOperator
+from torchstat_cli.report.observed import observed
 from torchstat_cli.report.view import View, check
+
+_PARTS = ("live", "training")
 
 
 def render(profile: Profile, view: View | None = None) -> str:
@@ -58,6 +61,7 @@ def build(profile: Profile) -> dict[str, Any]:
         "operators": [_record(OperatorTotal, operator) for operator in profile.operators],
         "unknown": [_record(UnknownOperator, unknown) for unknown in profile.unknown],
         "never_called": list(profile.never_called),
+        **observed(profile),
     }
 
 
@@ -68,8 +72,9 @@ def _totals(total: Totals) -> dict[str, Any]:
 
 
 def _record(kind: type, record: Any) -> dict[str, Any]:
-    """The fields of ``record`` in the order of their declaration."""
-    return {field.name: plain(getattr(record, field.name)) for field in fields(kind)}
+    """The fields of ``record`` in the order of their declaration, less the parts that the run did not look at."""
+    values = {field.name: plain(getattr(record, field.name)) for field in fields(kind)}
+    return {name: value for name, value in values.items() if value is not None or name not in _PARTS}
 
 
 def plain(value: Any) -> Any:
@@ -82,6 +87,8 @@ def plain(value: Any) -> Any:
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
         return [plain(item) for item in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     return str(value)
 
 

@@ -134,6 +134,8 @@ def _row(entry: Entry) -> ModuleRecord:
         duration_s=entry.optional_seconds("duration_s"),
         shared_with=entry.optional_text("shared_with"),
         attrs=entry.attributes("attrs"),
+        live=None,
+        training=None,
     )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torchstat_cli.records import InputRecord, Profile, Totals, UnknownOperator
+from torchstat_cli.records import InputRecord, Profile, Provenance, Totals, UnknownOperator
 from torchstat_cli.report.cells import ROOT, printable
+from torchstat_cli.report.observed_notes import memory_phrases, training_phrases
 from torchstat_cli.report.view import Units
 from torchstat_cli.units import format_bytes, format_count, format_seconds, format_shape
 
@@ -29,7 +30,7 @@ class Note:
 
 def summarize(profile: Profile, units: Units) -> tuple[Note, ...]:
     """Everything worth saying about ``profile`` as a whole, warnings last."""
-    return (*_costs(profile.total, units), *_origin(profile), *_limits(profile))
+    return (*_costs(profile.total, units), *_observed(profile, units), *_origin(profile), *_limits(profile))
 
 
 def _costs(total: Totals, units: Units) -> list[Note]:
@@ -50,13 +51,23 @@ def _costs(total: Totals, units: Units) -> list[Note]:
         Note("traffic", (size(moved), f"{size(total.mem_read)} read", f"{size(total.mem_write)} written")),
         Note("intensity", (f"{bound}{total.intensity:.2f} FLOP/byte",)),
     ]
-    if total.peak is not None:
-        notes.append(Note("peak", (f"{size(total.peak)} live at once",)))
     if total.duration_s is not None:
         notes.append(
             Note("duration", (format_seconds(total.duration_s) if units == "auto" else f"{total.duration_s} s",))
         )
     return notes
+
+
+def _observed(profile: Profile, units: Units) -> list[Note]:
+    """What only some runs look at: live memory, a training step."""
+    raw = units == "raw"
+    told = training_phrases(profile.training, raw) if profile.training is not None else []
+    if profile.memory is not None:
+        told = [*told, *memory_phrases(profile.memory, raw)]
+    elif profile.total.peak is not None:  # of a saved report
+        peak = _raw_bytes(profile.total.peak) if raw else format_bytes(profile.total.peak)
+        told = [*told, ("peak", (f"{peak} of tensor memory",))]
+    return [Note(label, phrases) for label, phrases in told]
 
 
 def _raw_bytes(value: int) -> str:
@@ -70,10 +81,14 @@ def _origin(profile: Profile) -> list[Note]:
     notes = [
         Note("model", (f"{printable(origin.spec or '')} → {resolved}" if renamed else resolved,)),
         Note("input", tuple(map(_input, origin.inputs)) or ("none",)),
-        Note("run", (f"on {origin.placement}", f"{origin.mode} mode", f"torch {origin.torch}")),
+        Note("run", (f"on {origin.placement}", f"{origin.mode} mode", *_attention(origin), f"torch {origin.torch}")),
         Note("convention", ("1 MAdd = 2 FLOPs", "nothing fused", f"counting rules {origin.rules}")),
     ]
     return notes + [Note("assumed", (printable(assumption),)) for assumption in origin.assumptions]
+
+
+def _attention(origin: Provenance) -> tuple[str, ...]:
+    return (f"attention {origin.attention}",) if origin.attention != "auto" else ()
 
 
 def _input(record: InputRecord) -> str:

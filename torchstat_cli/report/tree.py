@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from torchstat_cli.records import SUMMED, ModuleRecord, Profile
+from torchstat_cli.records import SUMMED, ModuleRecord, Profile, summed_training
 from torchstat_cli.report.groups import total_duration
 
 
@@ -77,5 +77,7 @@ class _Tree:
             output_shape=known.output_shape if known else (),
             dtype=known.dtype if known else None,
             duration_s=total_duration(rows),
+            live=known.live if known else None,
+            training=summed_training(rows),
             **sums,
         )

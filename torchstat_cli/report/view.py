@@ -70,8 +70,9 @@ def select(profile: Profile, view: View, *, data: bool = False) -> Selection:
     kept = set(map(id, shown))
     left_out = [row for row in rows if id(row) not in kept]
     lower_bound = any(row_name(row, view.by) in bounded for row in left_out)
-    timed = profile.total.duration_s is not None
-    names = view.columns or (data_columns(view.by) if data else table_columns(view.by, timed))
+    timed, memory = profile.total.duration_s is not None, profile.memory is not None
+    shown_by_default = table_columns(view.by, timed, memory, profile.training is not None)
+    names = view.columns or (data_columns(view.by) if data else shown_by_default)
     return Selection(
         by=view.by,
         columns=tuple(COLUMNS[name] for name in names),

@@ -1,0 +1,74 @@
+"""How the cost of a training step divides into forward, backward and optimiser, per module and in total."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from torchstat_cli.calculators.registry import Registry
+from torchstat_cli.calculators.work import Sums, Work, add_up
+from torchstat_cli.memory_records import PhaseTotal, TrainingCost, TrainingProfile, TrainingSetup
+from torchstat_cli.records import Recording
+
+_FIRST, _SECOND = 1, 2
+
+
+def module_training(recording: Recording, registry: Registry) -> Mapping[str, TrainingCost]:
+    """The training cost of every module that did any work, by path.
+
+    Raises:
+        FormulaError: a formula raised.
+    """
+    phases = _by_phase(recording, registry)
+    paths = {path for sums in phases.values() for path in sums.by_module}
+    return {
+        path: _cost({phase: sums.by_module.get(path, Counter()) for phase, sums in phases.items()}) for path in paths
+    }
+
+
+def training_profile(recording: Recording, setup: TrainingSetup, registry: Registry) -> TrainingProfile:
+    """Both steps, phase by phase.
+
+    Raises:
+        FormulaError: a formula raised.
+    """
+    works = {phase: _whole(sums) for phase, sums in _by_phase(recording, registry).items()}
+    phases = tuple(
+        PhaseTotal(step, name, work["madds"], work["flops"], work["mem_read"], work["mem_write"])
+        for (step, name), work in works.items()
+    )
+    return TrainingProfile(setup, phases, _cost(works))
+
+
+def _by_phase(recording: Recording, registry: Registry) -> dict[tuple[int, str], Sums]:
+    """Sums by step and phase; with gradient accumulation, a phase runs several times in a step."""
+    keys = dict.fromkeys((part.step, part.phase) for part in recording.training)
+    return {
+        key: add_up((e for part in recording.training if (part.step, part.phase) == key for e in part.events), registry)
+        for key in keys
+    }
+
+
+def _whole(sums: Sums) -> Work:
+    total: Work = Counter()
+    for work in sums.by_module.values():
+        total.update(work)
+    return total
+
+
+def _cost(works: Mapping[tuple[int, str], Work]) -> TrainingCost:
+    def of(name: str, metric: str, step: int = _SECOND) -> int:
+        return works.get((step, name), Counter())[metric]
+
+    def whole_step(step: int) -> int:
+        return sum(work["flops"] for (number, _), work in works.items() if number == step)
+
+    return TrainingCost(
+        forward_madds=of("forward", "madds"),
+        forward_flops=of("forward", "flops"),
+        backward_madds=of("backward", "madds"),
+        backward_flops=of("backward", "flops"),
+        optimizer_flops=of("optimizer", "flops"),
+        step1_flops=whole_step(_FIRST),
+        step2_flops=whole_step(_SECOND),
+    )

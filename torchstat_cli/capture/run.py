@@ -1,0 +1,118 @@
+"""Run a model once, observed, and leave it as it was: a forward pass, or a training step."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from torchstat_cli.capture.allocator import allocator_peak
+from torchstat_cli.capture.attention import attention_backend
+from torchstat_cli.capture.liveness import watching_resizes
+from torchstat_cli.capture.memo import Memo, shared_memo
+from torchstat_cli.capture.session import PreparedRun, prepared_run, run_error
+from torchstat_cli.capture.tape import Knows
+from torchstat_cli.capture.training import TrainingRun, record_steps, take_steps
+from torchstat_cli.capture.transients import Transients
+from torchstat_cli.capture.values import ValueUnknownError
+from torchstat_cli.capture.watching import watch_memory
+from torchstat_cli.records import Recording
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How to run."""
+
+    on_meta: bool  # without memory; off, the model runs for real where its tensors are
+    train_mode: bool = False  # train mode instead of eval
+    assume: bool = False  # on meta, answer questions about unknown values by a stated rule
+    memo: Memo = field(default_factory=lambda: shared_memo)
+    memory: bool = False  # log what lives when; a real run is then made twice, once for the allocator's own peak
+    attention: str = "auto"  # backend of scaled dot-product attention
+    training: TrainingRun | None = None  # two training steps instead of a forward pass
+
+
+def record_run(
+    model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], knows: Knows, options: RunOptions
+) -> Recording:
+    """Run ``model`` observed, and leave it as it was.
+
+    Args:
+        model: any module; on meta its tensors are swapped for twins for the length of the run.
+        args, kwargs: the inputs; on meta they are swapped for twins as well, small ones with their values known.
+        knows: whether a formula exists for an operator.
+        options: how to run.
+
+    Raises:
+        ForwardError: the model raised; names the module and the shapes it was given.
+        TrainingError: nothing to train, a loss that is no number, a backward pass or an optimiser that raised.
+        ValueUnknownError: the model needs values that meta tensors do not have.
+    """
+    with ExitStack() as stack:
+        run = stack.enter_context(_prepared(model, args, kwargs, knows, options))
+        choice = stack.enter_context(
+            attention_backend(options.attention, on_meta=options.on_meta, trains=options.training is not None)
+        )
+        liveness = watch_memory(run.session, run.args, run.kwargs) if options.memory else None
+        if liveness is not None:
+            stack.enter_context(watching_resizes(liveness))
+        if options.training is not None:
+            recording = record_steps(run, options.training, liveness, on_meta=options.on_meta)
+        else:
+            if liveness is not None:
+                stack.enter_context(liveness.phase(1, "forward"))
+                run.session.tape.transients = Transients(options.memo) if options.on_meta else None
+            recording = _record_forward(run)
+        recording = replace(recording, attention=choice.words)
+        if liveness is None:
+            return recording
+        log = liveness.log([site.path for site in run.session.hooks.sites], attention=choice.words)
+        held = sum(block.nbytes for block in log.blocks if block.start == 0 and not block.op)
+    if not options.on_meta:
+        log = replace(log, measured=_measured(model, args, kwargs, knows, options, held))
+    return replace(recording, memory=log)
+
+
+def _prepared(model: nn.Module, args: Any, kwargs: Any, knows: Knows, options: RunOptions) -> Any:
+    return prepared_run(
+        model,
+        args,
+        kwargs,
+        knows,
+        on_meta=options.on_meta,
+        training=options.train_mode or options.training is not None,
+        assume=options.assume,
+        memo=options.memo,
+        learns=options.training is not None,
+    )
+
+
+def _record_forward(run: PreparedRun) -> Recording:
+    try:
+        with torch.inference_mode(), run.session:
+            run.model(*run.args, **run.kwargs)
+    except ValueUnknownError:
+        raise
+    except Exception as error:
+        raise run_error(run.session, error) from error
+    return run.session.recording()
+
+
+def _measured(model: nn.Module, args: Any, kwargs: Any, knows: Knows, options: RunOptions, held: int) -> int | None:
+    """The allocator's own peak of the same run, not observed."""
+    with ExitStack() as stack:
+        run = stack.enter_context(_prepared(model, args, kwargs, knows, options))
+        stack.enter_context(attention_backend(options.attention, on_meta=False, trains=False))
+
+        def repeat() -> None:
+            if options.training is not None:
+                take_steps(run, options.training)
+                return
+            with torch.inference_mode():
+                run.model(*run.args, **run.kwargs)
+
+        device = next((tensor.device for tensor in run.model.parameters()), torch.device("cpu"))
+        return allocator_peak(repeat, device, held)
