@@ -1,4 +1,4 @@
-"""Over whole models, the memo's every answer is torch's: shape, stride, dtype, offset, and who shares memory with whom."""
+"""Over whole models, the memo's every answer is torch's: shape, stride, dtype, offset, and who shares memory."""
 
 from __future__ import annotations
 
