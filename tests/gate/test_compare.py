@@ -149,6 +149,12 @@ def test_another_torch_is_mentioned_only_where_numbers_moved() -> None:
     assert judged(entry(flops="+1%"), profile(row("x", flops=10)), base).notes == ()
 
 
+def test_a_factory_outside_the_project_has_no_line_to_point_at() -> None:
+    inside = judged(entry(), profile(row("x"), source="models/vit.py:14"), None)
+    outside = judged(entry(), profile(row("x"), source="/usr/lib/python3/vit.py:14"), None)
+    assert (inside.source, outside.source, outside.spec) == ("models/vit.py:14", None, "models:tiny")
+
+
 def test_error_and_gone() -> None:
     error = ForwardError("forward failed in 'up.2.conv'", "give other inputs", path="up.2.conv")
     verdict = failed_model(entry("unet"), error)

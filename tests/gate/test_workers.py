@@ -76,6 +76,9 @@ def test_a_crash_a_hang_and_an_error_cost_one_task_each() -> None:
     error = outcomes[5]
     assert isinstance(error, ForwardError)
     assert (error.message, error.hint, error.path) == ("forward failed in 'x'", "mend it", "x")
+    bug = outcomes[6]
+    assert isinstance(bug, ModelError)
+    assert 'raise ZeroDivisionError("by zero")' in str(bug.details)
 
 
 def test_workers_that_never_come_up_do_not_loop_for_ever() -> None:

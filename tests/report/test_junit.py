@@ -14,7 +14,7 @@ def failures(text: str) -> list[str]:
 
 
 def test_golden(golden: Callable[[str, str], None]) -> None:
-    golden("verdict.xml", render_junit(run(*EVERY_STATE)))
+    golden("gate/verdict.xml", render_junit(run(*EVERY_STATE)))
 
 
 def test_one_suite_per_model_and_one_case_per_number() -> None:

@@ -8,7 +8,7 @@ from torchstat_cli.report.verdict_json import render_json, verdict_document
 
 
 def test_golden(golden: Callable[[str, str], None]) -> None:
-    golden("verdict.json", render_json(run(*EVERY_STATE, against="main", notices=("a notice",))))
+    golden("gate/verdict.json", render_json(run(*EVERY_STATE, against="main", notices=("a notice",))))
 
 
 def test_numbers_are_exact_and_deltas_sum() -> None:

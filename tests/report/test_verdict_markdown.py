@@ -8,7 +8,7 @@ from torchstat_cli.report.verdict_markdown import MARKER, MOST_BYTES, render_mar
 
 
 def test_golden(golden: Callable[[str, str], None]) -> None:
-    golden("verdict.md", render_markdown(run(*EVERY_STATE)))
+    golden("gate/verdict.md", render_markdown(run(*EVERY_STATE)))
 
 
 def test_the_look() -> None:

@@ -123,6 +123,9 @@ def _check(settings: _Settings, entries: tuple[ModelEntry, ...]) -> int:
 
     with progress("checking", [entry.name for entry in entries]) as done:
         outcomes = measure_entries(entries, jobs=config.jobs, timeout=config.timeout, done=done)
+    if click.get_current_context().find_root().params.get("debug"):
+        for outcome in outcomes.values():
+            click.echo(getattr(outcome, "details", None) or "", err=True, nl=False)
     judge = write if request.update or request.ratchet else decide
     verdict = judge(config, entries, outcomes, references, request)
     publish(verdict, settings.output, config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import PurePath
 
 from torchstat_cli.errors import ModelstatError
 from torchstat_cli.gate.config import ModelEntry
@@ -49,7 +50,8 @@ def _judge(entry: ModelEntry, profile: Profile, now: Snapshot, reference: Refere
     verdict = ModelVerdict(
         entry.name,
         State.PASS,
-        source=profile.provenance.source,
+        spec=entry.spec,
+        source=_own_file(profile.provenance.source),
         section=entry.origin,
         message=entry.message,
         unknown=profile.unknown,
@@ -75,6 +77,11 @@ def _judge(entry: ModelEntry, profile: Profile, now: Snapshot, reference: Refere
         explanation=_explanation(checks, base, now),
         notes=_notes(base, now),
     )
+
+
+def _own_file(source: str | None) -> str | None:
+    """``source`` if it is relative, that is below the folder of the configuration: others are nobody's to mend here."""
+    return None if source is None or PurePath(source).is_absolute() else source
 
 
 def _explanation(checks: tuple[Check, ...], base: Snapshot | None, now: Snapshot) -> Explanation | None:

@@ -65,7 +65,8 @@ class ModelVerdict:
     state: State
     checks: tuple[Check, ...] = ()
     explanation: Explanation | None = None
-    source: str | None = None  # "file:line" of the factory
+    spec: str = ""
+    source: str | None = None  # "file:line" of the factory, where it is a file of the project
     section: str | None = None  # where its limits are configured
     message: str | None = None  # the user's own words, for failures
     problem: str | None = None  # why it is STALE or ERROR, one sentence

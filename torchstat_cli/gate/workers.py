@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -172,6 +173,10 @@ def _attempt(function: Callable[[Any], Any], task: Any) -> Any:
     try:
         return function(task)
     except ModelstatError as error:
-        return error
+        failure = error
     except (Exception, SystemExit) as error:
-        return ModelError(f"measuring raised {type(error).__name__}: {error}", "run it with --debug for the traceback")
+        failure = ModelError(f"measuring raised {type(error).__name__}: {error}", "see the traceback with --debug")
+        failure.__cause__ = error
+    # A traceback does not survive the way to the other process, its text does.
+    failure.details = "".join(traceback.format_exception(failure))
+    return failure

@@ -60,7 +60,7 @@ def _model_parts(verdict: Verdict, style: TextStyle) -> list[str]:
         if _wants_block(verdict, model, style):
             checks = model.checks if style.verbose else model.shown
             top = style.top if _explains(model, style) else 0
-            parts += [grid.head(model, model.source or ""), *block_lines(verdict, model, checks, top)]
+            parts += [grid.head(model, model.source or model.spec), *block_lines(verdict, model, checks, top)]
         else:
             parts.append(grid.line(model))
     return [*parts, ""] if parts and parts[-1] else parts
