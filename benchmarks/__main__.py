@@ -11,7 +11,7 @@ from rich.console import Console
 
 from benchmarks.figures import Settings, closing, figure_table
 
-NAMES = ("startup", "overhead", "growth", "large", "peers")
+NAMES = ("startup", "overhead", "growth", "large", "gate", "peers")
 
 
 def main() -> int:
