@@ -23,6 +23,8 @@ class Assumption:
     words: str
 
 
+NUMBER_WORDS = "a number read from unknown values is taken as 1"
+
 Rule = Callable[..., Assumption]
 _RULES: dict[str, Rule] = {}
 
@@ -49,7 +51,7 @@ def _indices(count: int) -> Tensor:
 def _number(self: Tensor) -> Assumption:
     if self.dtype is torch.bool:
         return Assumption(True, "a yes-or-no question about unknown values is answered yes")
-    return Assumption(1.0 if self.dtype.is_floating_point else 1, "a number read from unknown values is taken as 1")
+    return Assumption(1.0 if self.dtype.is_floating_point else 1, NUMBER_WORDS)
 
 
 @_rule("aten::equal", "aten::allclose")

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch._ops import OpOverload
 
-from torchstat_cli.capture.assumptions import assume
+from torchstat_cli.capture.assumptions import NUMBER_WORDS, assume
 from torchstat_cli.capture.operators import argument_tensors, operator_name, traits
 from torchstat_cli.capture.trees import map_tensors, tensors_in
 from torchstat_cli.errors import ModelError
@@ -38,12 +38,14 @@ class KnownValues:
         self.used = False  # a question was answered
         self.assumptions: Counter[str] = Counter()  # what was assumed, and how often
         self._assume = assume
+        self._guesses: set[int] = set()  # ids of tensors whose value rests on a number that was assumed
         self._values: dict[int, tuple[weakref.ref[torch.Tensor], torch.Tensor]] = {}
         self._twins: dict[int, tuple[weakref.ref[torch.Tensor], torch.Tensor]] = {}
 
     def remember(self, tensor: torch.Tensor, value: torch.Tensor) -> None:
         """``tensor``, which is on meta, has the values of ``value``."""
         key = id(tensor)
+        self._guesses.discard(key)
         self._values[key] = (weakref.ref(tensor, lambda _: self._values.pop(key, None)), value)
 
     def twin(self, tensor: torch.Tensor) -> torch.Tensor:
@@ -99,7 +101,10 @@ class KnownValues:
         """
         tensors = argument_tensors(args, kwargs)
         if self._all_known(tensors):
-            self.used = True
+            if self._any_guessed(tensors):
+                self.assumptions[NUMBER_WORDS] += 1
+            else:
+                self.used = True
             result = self._run_for_real(func, args, kwargs)
             return result if _leaves_meta(args, kwargs) else map_tensors(result, self.twin)
         if self._assume:
@@ -116,17 +121,32 @@ class KnownValues:
         self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[torch.Tensor], result: Any
     ) -> None:
         """Keep the values up to date after ``func`` ran on meta: known in, known out; unknown written in, forgotten."""
-        if tensors and not self._values:
+        if tensors and not self._values and not self._assume:
             return
         if self._all_known(tensors) and traits(func).repeatable:
             outputs = list(tensors_in(result))
             if outputs and all(tensor.is_meta and tensor.numel() <= _LIMIT for tensor in outputs):
                 values = tensors_in(self._run_for_real(func, args, kwargs))
+                guessed = self._any_guessed(tensors)
                 for tensor, value in zip(outputs, values, strict=True):
                     self.remember(tensor, value)
+                    if guessed:
+                        self._guesses.add(id(tensor))
                 return
         if traits(func).mutable:
             self._forget_written(func, args, kwargs)
+        if self._assume:
+            self._guess_numbers(result)
+
+    def _guess_numbers(self, result: Any) -> None:
+        """Unknown numbers are 1 from here on, so that what is computed from them and asked later fits together."""
+        for tensor in tensors_in(result):
+            if tensor.is_meta and tensor.dim() == 0 and tensor.dtype is not torch.bool and id(tensor) not in self._values:
+                self.remember(tensor, torch.ones((), dtype=tensor.dtype))
+                self._guesses.add(id(tensor))
+
+    def _any_guessed(self, tensors: list[torch.Tensor]) -> bool:
+        return bool(self._guesses) and any(id(tensor) in self._guesses for tensor in tensors)
 
     def _all_known(self, tensors: list[torch.Tensor]) -> bool:
         return all(id(tensor) in self._values or not tensor.is_meta for tensor in tensors)
