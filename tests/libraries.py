@@ -29,9 +29,9 @@ _kept_alive: list[torch.library.Library] = []
 
 
 def import_torchvision() -> ModuleType:
-    """torchvision, with the schemas of its compiled operators defined where its CUDA wheel cannot load beside CPU torch.
+    """torchvision, with the schemas of its compiled operators defined where its CUDA wheel cannot load here.
 
-    The schemas are defined only after the import failed: where the real extension loads, defining them aborts the process.
+    They are defined only after the import failed: where the real extension loads, defining them aborts the process.
     """
     pytest.importorskip("PIL")
     if importlib.util.find_spec("torchvision") is None:
