@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .values import copy_tensor, map_tensors, pad_nested, tensors_in
+from .values import map_tensors, pad_nested, snapshot_tensor, tensors_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Keeper:
         live = tensor.detach() if self.options.detach else tensor
         if self.options.device is not None and live.device != torch.device(self.options.device):
             return live.to(self.options.device)
-        return copy_tensor(live) if self.options.copy else live
+        return snapshot_tensor(live) if self.options.copy else live
 
     def overwritten(self) -> tuple[str, ...]:
         """Names whose live tensor was changed in place after it was kept; releases the watched tensors."""

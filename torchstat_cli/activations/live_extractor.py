@@ -35,7 +35,8 @@ class LiveExtractor(nn.Module):
         self._train_selectors, self._eval_selectors = tuple(train_selectors), tuple(eval_selectors)
         self._options = options
         self._concrete_args = dict(concrete_args or {})
-        self._observation: Observation | None = None
+        self._report: ObservationReport | None = None
+        self._observation: Observation | None = None  # kept only where gradients are still to come
         table = ModuleTable.of(model)
         # Both modes' selections are checked now, not when the mode is first used.
         for selectors in (train_selectors, eval_selectors):
@@ -56,11 +57,14 @@ class LiveExtractor(nn.Module):
         Raises:
             SelectionError: a selected node did not run.
         """
-        keep = replace(self._options.keep, audit=self._options.keep.audit and self._observation is None)
+        keep = replace(self._options.keep, audit=self._options.keep.audit and self._report is None)
         options = replace(self._options, keep=keep)
         kwargs = {**self._missing(args, kwargs), **kwargs}
-        _, self._observation = run_observed(self.model, self._selectors, options, args, kwargs)
-        return self._observation.values
+        _, observation = run_observed(self.model, self._selectors, options, args, kwargs)
+        self._report = observation.report
+        # The values are the caller's now: holding them too would double the memory of the next call.
+        self._observation = observation if any(s.part == "grad" for s in self._selectors) else None
+        return observation.values
 
     def _missing(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """The fixed arguments that this call does not give itself."""
@@ -69,8 +73,11 @@ class LiveExtractor(nn.Module):
 
     @property
     def report(self) -> ObservationReport | None:
-        """What the last call did with the selections; None before the first call."""
-        return None if self._observation is None else self._observation.report
+        """What the last call did with the selections; None before the first call.
+
+        What the model overwrites in place is watched during the first call only.
+        """
+        return self._report
 
     def gradients(self) -> dict[str, Any]:
         """The ``NAME.grad`` selections of the last call, once a backward pass has produced them."""

@@ -70,6 +70,30 @@ def copy_tensor(tensor: Tensor) -> Tensor:
     return tensor.clone()
 
 
+def snapshot_tensor(tensor: Tensor) -> Tensor:
+    """A tensor that keeps today's values; on the CPU its memory is copied only when somebody writes to either one.
+
+    torch's own copy-on-write storage sees every write that goes through torch, so nothing needs to know beforehand what
+    a model will overwrite. Views that show part of a larger tensor are copied, or they would keep all of it alive.
+    """
+    lazy: Callable[[Tensor], Tensor] | None = getattr(torch, "_lazy_clone", None)
+    plain = tensor.device.type == "cpu" and tensor.layout == torch.strided and not tensor.is_quantized
+    if lazy is None or not plain or type(tensor) is not Tensor or tensor.is_inference() or is_narrow(tensor):
+        return copy_tensor(tensor)
+    try:
+        return lazy(tensor)
+    except RuntimeError:
+        # Memory that torch does not own (from numpy, shared between processes) cannot be shared this way.
+        return copy_tensor(tensor)
+
+
+def is_narrow(tensor: Tensor) -> bool:
+    """Whether ``tensor`` is a view that keeps memory alive which it does not show."""
+    if tensor.layout != torch.strided or tensor.is_nested or tensor.is_meta:
+        return False
+    return tensor.untyped_storage().nbytes() > tensor.numel() * tensor.element_size()
+
+
 def copy_value(value: Any) -> Any:
     """``value`` with every tensor copied (:func:`copy_tensor`)."""
     return map_tensors(copy_tensor, value)
@@ -77,10 +101,7 @@ def copy_value(value: Any) -> Any:
 
 def compact_tensor(tensor: Tensor) -> Tensor:
     """``tensor``, copied if it is a view that keeps memory alive which it does not show."""
-    if tensor.layout != torch.strided or tensor.is_nested or tensor.is_meta:
-        return tensor
-    shown = tensor.numel() * tensor.element_size()
-    return copy_tensor(tensor) if tensor.untyped_storage().nbytes() > shown else tensor
+    return copy_tensor(tensor) if is_narrow(tensor) else tensor
 
 
 def compact_value(value: Any) -> Any:
