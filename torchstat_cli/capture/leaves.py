@@ -36,7 +36,7 @@ def find_sites(model: nn.Module) -> tuple[Site, ...]:
 def unwrap(model: nn.Module) -> tuple[nn.Module, str | None]:
     """The module that does the work inside a compiled or data-parallel wrapper, and a sentence that says so."""
     note = None
-    while True:
+    while not isinstance(model, torch.jit.ScriptModule):
         compiled = model._modules.get("_orig_mod")  # torch.compile's OptimizedModule
         parallel = type(model).__name__ in ("DataParallel", "DistributedDataParallel")
         wrapped = model._modules.get("module") if parallel else None
@@ -45,7 +45,8 @@ def unwrap(model: nn.Module) -> tuple[nn.Module, str | None]:
         elif wrapped is not None:
             model, note = wrapped, f"measured on the module inside {type(model).__name__}"
         else:
-            return model, note
+            break
+    return model, note
 
 
 def plain_attributes(module: nn.Module) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from torchstat_cli.capture.buffers import MetadataRow
+from torchstat_cli.capture.buffers import BUFFER_NAME, MetadataRow
 from torchstat_cli.capture.guard import untouched_generators, untouched_model, without_fast_paths
 from torchstat_cli.capture.hooks import CaptureHooks
 from torchstat_cli.capture.leaves import Site, find_sites, plain_attributes
@@ -24,7 +25,16 @@ from torchstat_cli.errors import ForwardError
 from torchstat_cli.records import Event, ModuleFacts, OwnedTensor, Recording
 from torchstat_cli.units import format_shape
 
-_open_tapes: list[OperatorTape] = []  # innermost last; a dummy run pauses those around it
+
+class _OpenTapes(threading.local):
+    """The tapes open in this thread, innermost last; a dummy run pauses those around it. Modes are per thread too."""
+
+    def __init__(self) -> None:
+        self.tapes: list[OperatorTape] = []
+
+
+_open = _OpenTapes()
+_one_dummy_run = threading.RLock()  # a run swaps the model's tensors and restores the global random generators
 
 
 class Session:
@@ -53,8 +63,8 @@ class Session:
             stack.enter_context(without_fast_paths())
             stack.callback(self.hooks.detach)
             self.hooks.attach()
-            _open_tapes.append(self.tape)
-            stack.callback(_open_tapes.remove, self.tape)
+            _open.tapes.append(self.tape)
+            stack.callback(_open.tapes.remove, self.tape)
             stack.enter_context(self.tape)
             self._stack = stack.pop_all()
         return self
@@ -119,7 +129,10 @@ class _TensorFacts:
 
 
 def _owned(registry: Any) -> list[tuple[str, torch.Tensor]]:
-    return [(name, tensor) for name, tensor in registry.items() if tensor is not None]
+    """What the model owns; the rows of a session around this one, or copied with a module, are not the model's."""
+    return [
+        (name, tensor) for name, tensor in registry.items() if tensor is not None and not name.startswith(BUFFER_NAME)
+    ]
 
 
 def _owned_record(name: str, tensor: torch.Tensor, touched: set[int]) -> OwnedTensor:
@@ -138,7 +151,6 @@ def _execution_order(sites: tuple[Site, ...], rows: list[MetadataRow], first_eve
     called = sorted((row.order, index) for index, row in enumerate(rows) if row.calls)
     uncalled = [index for index, row in enumerate(rows) if not row.calls]
     # Work outside every module lands on the root, which then comes first although nobody called it.
-
     first = [index for index in uncalled if index in first_event]
     rest = [index for index in uncalled if index not in first_event]
     return tuple(sites[index].path for index in (*first, *(index for _, index in called), *rest))
@@ -181,8 +193,9 @@ def prepared_run(
     """
     values = KnownValues(assume=assume) if on_meta else None
     session = Session(model, knows, memo=memo, values=values)
-    paused = [tape for tape in _open_tapes if not tape.paused]
+    paused = [tape for tape in _open.tapes if not tape.paused]
     with ExitStack() as stack:
+        stack.enter_context(_one_dummy_run)
         for tape in paused:
             tape.paused = True
             stack.callback(setattr, tape, "paused", False)

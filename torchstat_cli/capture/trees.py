@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
+from torch.nn.utils.rnn import PackedSequence
 
 
 def tensors_in(value: object) -> Iterator[torch.Tensor]:
@@ -40,11 +41,15 @@ def map_tensors(value: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> A
     """A copy of ``value`` in which every tensor was replaced by ``change(tensor)``; other leaves are kept."""
     if isinstance(value, torch.Tensor):
         return change(value)
+    if isinstance(value, PackedSequence):
+        # Its batch sizes are a plan, not data: torch wants them on the CPU whatever the device.
+        order = [map_tensors(item, change) for item in (value.sorted_indices, value.unsorted_indices)]
+        return PackedSequence(change(value.data), value.batch_sizes, *order)
     if isinstance(value, tuple):
         items = [map_tensors(item, change) for item in value]
         if type(value) is tuple:
             return tuple(items)
-        # A named tuple takes its fields one by one, other tuple types an iterable (torch.Size, PackedSequence).
+        # A named tuple takes its fields one by one, other tuple types an iterable (torch.Size).
         return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
     if type(value) is list:
         return [map_tensors(item, change) for item in value]
