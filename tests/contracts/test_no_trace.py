@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -66,7 +65,7 @@ def state_of_process() -> dict[str, Any]:
     return {
         "torch": torch.get_rng_state().tolist(),
         "python": random.getstate(),
-        "numpy": np.random.get_state()[1].tolist(),  # noqa: NPY002  (the legacy generator is the one others share)
+        "numpy": np.random.get_state()[1].tolist(),
         "fast path": torch.backends.mha.get_fastpath_enabled(),
         "grad": torch.is_grad_enabled(),
         "inference": torch.is_inference_mode_enabled(),
@@ -77,11 +76,11 @@ def state_of_process() -> dict[str, Any]:
 
 
 @pytest.fixture
-def model() -> Iterator[Everything]:
+def model() -> Everything:
     model = Everything().train()
     model.frozen.eval()
     model(torch.randn(2, 3, 8, 8)).sum().backward()
-    yield model
+    return model
 
 
 @pytest.mark.parametrize("device", ["auto", "meta", "cpu"])

@@ -1,4 +1,4 @@
-"""What holds of every report: columns sum to totals, params are the model's, meta equals CPU, a second run the first."""
+"""What holds of every report: columns sum to totals, params are the model's, meta equals CPU, run two equals run one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Refuse what real kernels refuse: torch's meta kernels let some wrong dtypes pass, and the run would fail only later."""
+"""Refuse what real kernels refuse: torch's meta kernels let some wrong dtypes pass, and a run fails only later."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import torch
 from torch._ops import OpOverload
 
 _ONE_DTYPE = frozenset(
-    "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d convolution linear matmul mm bmm addmm "
-    "baddbmm mv addmv".split()
+    (
+        *("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "convolution"),
+        *("linear", "matmul", "mm", "bmm", "addmm", "baddbmm", "mv", "addmv"),
+    )
 )
 _FLOATING = frozenset(
-    "batch_norm native_batch_norm gelu silu upsample_linear1d upsample_bilinear2d upsample_bicubic2d "
-    "upsample_trilinear3d".split()
+    (
+        *("batch_norm", "native_batch_norm", "gelu", "silu"),
+        *("upsample_linear1d", "upsample_bilinear2d", "upsample_bicubic2d", "upsample_trilinear3d"),
+    )
 )
 
 

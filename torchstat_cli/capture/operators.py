@@ -149,8 +149,9 @@ def _plain(value: Any, storages: _StorageNumbers) -> Any:
         return int(value)
     if value is None or isinstance(value, (bool, int, float, complex, str)):
         return value
-    if isinstance(value, torch.ScriptObject) and value._has_method("unpack"):
-        return _plain(value.unpack(), storages)  # the packed weight and bias of a quantised layer
+    unpack = getattr(value, "unpack", None) if isinstance(value, torch.ScriptObject) else None
+    if unpack is not None:
+        return _plain(unpack(), storages)  # the packed weight and bias of a quantised layer
     return str(value)  # devices, layouts, memory formats, generators
 
 

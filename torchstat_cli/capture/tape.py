@@ -32,7 +32,7 @@ class OperatorTape(TorchDispatchMode):
 
     Args:
         running: stack of running module indices, kept by the capture hooks.
-        knows: whether a formula exists for an operator's name, overload and tags; a composite without one is decomposed.
+        knows: whether an operator's name, overload and tags have a formula; a composite without one is decomposed.
         memo: runs the operators, and on meta tensors answers repeated calls without torch's kernels.
         values: small known values beside meta tensors; None where tensors are real.
     """

@@ -32,11 +32,10 @@ def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], terminal: Ter
     for row in rows:
         table.add_row(*(to_ascii(cell) if terminal.ascii else cell for cell in row))
     stream = io.StringIO()
-    color = "auto" if terminal.color else None
     console = Console(
         file=stream,
         width=terminal.width or 200,
-        color_system=color,
+        color_system="auto" if terminal.color else None,
         force_terminal=terminal.color,
         markup=False,
         highlight=False,
