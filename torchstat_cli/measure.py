@@ -314,7 +314,7 @@ def live_provenance(model: nn.Module, recording: Recording) -> Provenance:
         inputs=tuple(InputRecord(None, shape, root.dtype or "") for shape in root.input_shape),
         placement=str(_home(model)),
         mode="train" if model.training else "eval",
-        assumptions=(),
+        assumptions=recording.assumptions,
         torch=torch.__version__.partition("+")[0],
         version=torchstat_cli.__version__,
         source=_source_line(type(model)),

@@ -33,30 +33,36 @@ _DTYPE_CODES = {name: code for code, name in enumerate(DTYPES, start=1)}
 
 
 class MetadataRow:
-    """One module's row: an int64 tensor on the CPU, and the numpy view that writes to it."""
+    """One module's row: an int64 tensor on the CPU, and the numpy view that writes to it.
+
+    It is the module's buffer from ``register`` to ``remove``, and readable before and after.
+    """
 
     __slots__ = ("module", "name", "tensor", "values")
 
-    def __init__(self, module: nn.Module, name: str | None) -> None:
-        """``name`` is the buffer to register on ``module``, or None to keep the row off the module."""
+    def __init__(self, module: nn.Module) -> None:
         self.module = module
-        self.name = name
+        self.name: str | None = None  # of the registered buffer
         self._allocate(len(Slot) + _SHAPE_CAPACITY)
 
     def _allocate(self, size: int) -> None:
         self.values = np.zeros(size, dtype=np.int64)
         self.tensor = torch.from_numpy(self.values)
-        if self.name is not None:
-            # The base class's method: a module may have its own idea of register_buffer.
-            nn.Module.register_buffer(self.module, self.name, self.tensor, persistent=False)
+
+    def register(self) -> None:
+        """Make the row a buffer of its module, not part of its ``state_dict``."""
+        self.name = _free_name(self.module)
+        # The base class's method: a module may have its own idea of register_buffer.
+        nn.Module.register_buffer(self.module, self.name, self.tensor, persistent=False)
 
     def _reserve(self, size: int) -> None:
         if size > len(self.values):
-            written = self.values
-            if self.name is not None:
-                self.remove()
+            written, registered = self.values, self.name is not None
+            self.remove()
             self._allocate(2 * size)
             self.values[: len(written)] = written
+            if registered:
+                self.register()
 
     def write_input(self, order: int, shapes: tuple[Shape, ...]) -> None:
         """Note the first call: its place in the order, and every input shape."""
@@ -108,9 +114,10 @@ class MetadataRow:
         if self.name is not None:
             self.module._buffers.pop(self.name, None)
             self.module._non_persistent_buffers_set.discard(self.name)
+            self.name = None
 
 
-def free_name(module: nn.Module) -> str:
+def _free_name(module: nn.Module) -> str:
     """A buffer name that nothing on ``module`` uses: sessions may be nested."""
     name, suffix = BUFFER_NAME, 1
     while name in module._buffers or name in vars(module):

@@ -73,6 +73,16 @@ def untouched_generators() -> Iterator[None]:
 
 
 @contextmanager
+def without_compiler() -> Iterator[None]:
+    """Run compiled modules and functions as the eager code they came from: compiled graphs hide their operators."""
+    if "torch._dynamo" not in sys.modules:  # nothing can be compiled yet, and importing it takes a second
+        yield
+        return
+    with torch.compiler.set_stance("force_eager"):
+        yield
+
+
+@contextmanager
 def without_fast_paths() -> Iterator[None]:
     """Switch off the fused encoder and attention kernels of ``nn``, which hide their parts, and restore the switch."""
     enabled = torch.backends.mha.get_fastpath_enabled()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from torchstat_cli.capture.buffers import MetadataRow, Slot, free_name
+from torchstat_cli.capture.buffers import MetadataRow, Slot
 from torchstat_cli.capture.leaves import Site
 from torchstat_cli.capture.trees import shapes_in, tensors_in
 from torchstat_cli.records import Shape
@@ -34,6 +36,28 @@ class Listener(Protocol):
         """The module ``index`` has ended, and with it those above it on the stack."""
 
 
+class _Hook:
+    """A hook that stays behind when its module is copied or pickled while it is observed."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Callable[..., None]) -> None:
+        self._call = call
+
+    def __call__(self, *args: Any) -> None:
+        self._call(*args)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Callable[..., None]:
+        return _no_hook
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (sys.modules[__name__], _no_hook.__name__)
+
+
+def _no_hook(*args: Any) -> None:
+    """What a copy carries instead."""
+
+
 class CaptureHooks:
     """Hooks and metadata rows on every module of a model, from ``attach`` to ``detach``."""
 
@@ -43,15 +67,18 @@ class CaptureHooks:
         self.running: list[int] = [0]  # indices of the running modules; work outside all of them is the root's
         self.failure: Failure | None = None
         self.listeners: list[Listener] = []
+        self.unseen_calls = 0  # in threads where no tape is open
         self._handles: list[RemovableHandle] = []
         self._started = 0
 
     def attach(self) -> None:
-        """Register a row and two hooks per module."""
-        for index, site in enumerate(self.sites):
-            carried = site.is_leaf and site.takes_hooks
-            self.rows.append(MetadataRow(site.module, free_name(site.module) if carried else None))
+        """Register a row and two hooks per module; attached again, the rows go on counting."""
+        if not self.rows:
+            self.rows = [MetadataRow(site.module) for site in self.sites]
+        for index, (site, row) in enumerate(zip(self.sites, self.rows, strict=True)):
             if site.takes_hooks:
+                if site.is_leaf:
+                    row.register()
                 self._hook(index, site.module)
 
     def detach(self) -> None:
@@ -67,6 +94,9 @@ class CaptureHooks:
         running, row = self.running, self.rows[index]
 
         def enter(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            if not torch._C._len_torch_dispatch_stack():  # another thread: modes do not follow there
+                self.unseen_calls += 1
+                return
             running.append(index)
             for listener in self.listeners:
                 listener.entered(index)
@@ -77,8 +107,10 @@ class CaptureHooks:
                 row.write_input(self._started, shapes_in((args, kwargs)))
 
         def leave(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: object) -> None:
+            if not torch._C._len_torch_dispatch_stack():
+                return
             error = sys.exc_info()[1]
-            if error is not None and (self.failure is None or self.failure.error is not error):
+            if error is not None and _is_failure(error) and (self.failure is None or self.failure.error is not error):
                 self.failure = Failure(error, self.sites[index].path, shapes_in((args, kwargs)))
             if row.values[Slot.CALLS] == 1:
                 first = next(tensors_in(output), None)
@@ -91,5 +123,10 @@ class CaptureHooks:
                     listener.left(index)
 
         # First in, last out: work done by other people's hooks belongs to the module they sit on.
-        self._handles.append(module.register_forward_pre_hook(enter, prepend=True, with_kwargs=True))
-        self._handles.append(module.register_forward_hook(leave, with_kwargs=True, always_call=True))
+        self._handles.append(module.register_forward_pre_hook(_Hook(enter), prepend=True, with_kwargs=True))
+        self._handles.append(module.register_forward_hook(_Hook(leave), with_kwargs=True, always_call=True))
+
+
+def _is_failure(error: BaseException) -> bool:
+    """Checkpointing ends a recomputation by an exception; keeping it would keep every tensor of its traceback alive."""
+    return type(error).__name__ != "_StopRecomputationError"

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from torchstat_cli.capture.buffers import BUFFER_NAME, MetadataRow
-from torchstat_cli.capture.guard import untouched_generators, untouched_model, without_fast_paths
+from torchstat_cli.capture.guard import untouched_generators, untouched_model, without_compiler, without_fast_paths
 from torchstat_cli.capture.hooks import CaptureHooks
 from torchstat_cli.capture.leaves import Site, find_sites, plain_attributes
 from torchstat_cli.capture.memo import Memo, shared_memo
@@ -21,7 +21,7 @@ from torchstat_cli.capture.tape import Knows, OperatorTape
 from torchstat_cli.capture.trees import map_tensors
 from torchstat_cli.capture.twins import copy_buffers, copy_parameters, put_on_meta
 from torchstat_cli.capture.values import KnownValues
-from torchstat_cli.errors import ForwardError
+from torchstat_cli.errors import ForwardError, UsageError
 from torchstat_cli.records import Event, ModuleFacts, OwnedTensor, Recording
 from torchstat_cli.units import format_shape
 
@@ -57,9 +57,15 @@ class Session:
         self.hooks = CaptureHooks(find_sites(model))
         self.tape = OperatorTape(self.hooks.running, knows, memo, values)
         self._stack = ExitStack()
+        self._open = False
 
     def __enter__(self) -> Session:
+        if self._open:
+            raise UsageError("this session is already open", "leave it first, or open another on the same model")
         with ExitStack() as stack:
+            stack.callback(setattr, self, "_open", False)
+            self._open = True
+            stack.enter_context(without_compiler())
             stack.enter_context(without_fast_paths())
             stack.callback(self.hooks.detach)
             self.hooks.attach()
@@ -75,7 +81,13 @@ class Session:
         self._stack.close()
 
     def recording(self) -> Recording:
-        """What was seen."""
+        """What was seen.
+
+        Raises:
+            UsageError: the session was never open.
+        """
+        if not self.hooks.rows:
+            raise UsageError("nothing was observed yet", "run the model inside `with ms.instrument(model) as capture:`")
         sites = self.hooks.sites
         touched = self._facts.originals(self.tape.touched)
         facts = tuple(self._facts.of(site, row, touched) for site, row in zip(sites, self.hooks.rows, strict=True))
@@ -85,8 +97,15 @@ class Session:
             order=_execution_order(sites, self.hooks.rows, self.tape.first_event),
             events=events,
             carried_values=self._values is not None and self._values.used,
-            assumptions=tuple(self._values.assumptions) if self._values is not None else (),
+            assumptions=self._assumptions(),
         )
+
+    def _assumptions(self) -> tuple[str, ...]:
+        made = tuple(self._values.assumptions) if self._values is not None else ()
+        unseen = self.hooks.unseen_calls
+        if unseen:
+            return (*made, f"{unseen} module calls in other threads are not counted, operators are not seen there")
+        return made
 
     @property
     def twins(self) -> dict[int, int]:
