@@ -51,11 +51,15 @@ class _Hook:
         return _no_hook
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return getattr, (sys.modules[__name__], _no_hook.__name__)
+        return _stand_in, ()
 
 
 def _no_hook(*args: Any) -> None:
     """What a copy carries instead."""
+
+
+def _stand_in() -> Callable[..., None]:
+    return _no_hook
 
 
 class CaptureHooks:

@@ -16,6 +16,7 @@ from torch._ops import OpOverload
 from torchstat_cli.capture.dtypes import refuse_wrong_dtypes
 from torchstat_cli.capture.metadata import CORRECTIONS, infer
 from torchstat_cli.capture.operators import describe_call
+from torchstat_cli.capture.trees import tensors_in
 from torchstat_cli.records import OpRecord
 
 _LIMIT = 50_000  # distinct calls remembered by a process before it starts afresh
@@ -79,7 +80,10 @@ class Memo:
             return self._first_call(key, func, args, kwargs, tensors)
         if entry.plan is not _NO_PLAN:
             return entry.record, _carry_out(entry.plan, args)
-        return entry.record, self._run(func, args, kwargs, tensors)
+        result = self._run(func, args, kwargs, tensors)
+        if _fits(entry.record, result):
+            return entry.record, result
+        return describe_call(func, args, kwargs, result), result  # its shape depends on values
 
     def _run(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[torch.Tensor]) -> Any:
         """The result of one call: by a rule of ours on meta tensors, else by torch's kernel."""
@@ -133,6 +137,13 @@ def _sharing(tensors: list[torch.Tensor]) -> Any:
         (pointers.index(pointer), tensor.storage_offset(), storage.nbytes())
         for pointer, tensor, storage in zip(pointers, tensors, storages, strict=True)
     )
+
+
+def _fits(record: OpRecord, result: Any) -> bool:
+    """Whether ``result`` has the shapes that were remembered."""
+    if isinstance(result, torch.Tensor):
+        return len(record.outputs) == 1 and record.output.shape == result.shape
+    return [output.shape for output in record.outputs] == [tensor.shape for tensor in tensors_in(result)]
 
 
 def _plan(func: OpOverload, args: tuple[Any, ...], result: Any, tensors: list[torch.Tensor]) -> Any:

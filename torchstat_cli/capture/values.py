@@ -40,6 +40,7 @@ class KnownValues:
         self._assume = assume
         self._guesses: set[int] = set()  # ids of tensors whose value rests on a number that was assumed
         self._values: dict[int, tuple[weakref.ref[torch.Tensor], torch.Tensor]] = {}
+        self._stale: dict[int, torch.Tensor] = {}  # real tensors by storage, to which unknown values were written
         self._twins: dict[int, tuple[weakref.ref[torch.Tensor], torch.Tensor]] = {}
 
     def remember(self, tensor: torch.Tensor, value: torch.Tensor) -> None:
@@ -61,17 +62,44 @@ class KnownValues:
         return twin
 
     def must_move(self, tensors: list[torch.Tensor]) -> bool:
-        """Whether real tensors meet a meta tensor among an operator's arguments."""
+        """Whether real tensors meet a meta tensor among an operator's arguments, or have lost their values to one."""
         on_meta = [tensor.is_meta for tensor in tensors]
-        return any(on_meta) and not all(on_meta)
+        if any(on_meta):
+            return not all(on_meta)
+        return bool(self._stale) and any(self._is_stale(tensor) for tensor in tensors)
 
-    def on_meta(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The arguments with every real tensor moved to meta, small values known."""
+    def writes_known(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether ``func`` writes known values to real tensors, so that it can do so for real."""
+        if not traits(func).mutable or not all(not t.is_meta for t in _written(func, args, kwargs)):
+            return False
+        tensors = argument_tensors(args, kwargs)
+        return self._all_known(tensors) and not any(self._is_stale(tensor) for tensor in tensors)
+
+    def write(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run ``func`` on real tensors and known values."""
+        return self._run_for_real(func, args, kwargs)
+
+    def on_meta(
+        self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments with every real tensor moved to meta, small values known.
+
+        A real tensor that the operator writes to stays behind with values that are no longer true.
+        """
+        if traits(func).mutable:
+            for tensor in _written(func, args, kwargs):
+                if not tensor.is_meta:
+                    self._stale[tensor.untyped_storage()._cdata] = tensor
         return map_tensors((args, kwargs), self._moved)  # type: ignore[no-any-return]
+
+    def _is_stale(self, tensor: torch.Tensor) -> bool:
+        return not tensor.is_meta and tensor.untyped_storage()._cdata in self._stale
 
     def _moved(self, tensor: torch.Tensor) -> torch.Tensor:
         if tensor.is_meta:
             return tensor
+        if self._stale and self._is_stale(tensor):
+            return meta_like(tensor)
         if isinstance(tensor, torch.nn.Parameter):
             return self.twin(tensor)
         moved = meta_like(tensor)  # a new one each time: the run may have written to the real tensor since
@@ -141,7 +169,12 @@ class KnownValues:
     def _guess_numbers(self, result: Any) -> None:
         """Unknown numbers are 1 from here on, so that what is computed from them and asked later fits together."""
         for tensor in tensors_in(result):
-            if tensor.is_meta and tensor.dim() == 0 and tensor.dtype is not torch.bool and id(tensor) not in self._values:
+            if (
+                tensor.is_meta
+                and tensor.dim() == 0
+                and tensor.dtype is not torch.bool
+                and id(tensor) not in self._values
+            ):
                 self.remember(tensor, torch.ones((), dtype=tensor.dtype))
                 self._guesses.add(id(tensor))
 
@@ -158,17 +191,23 @@ class KnownValues:
         return func(*(_off_meta(value) for value in real_args), **real_kwargs)
 
     def _forget_written(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        for position, argument in enumerate(func._schema.arguments):
-            if argument.alias_info is None or not argument.alias_info.is_write:
-                continue
-            written = args[position] if position < len(args) else kwargs.get(argument.name)
-            for tensor in tensors_in(written):
-                known = self._values.get(id(tensor))
-                if known is not None:
-                    storage = known[1].untyped_storage()._cdata
-                    sharing = [k for k, (_, value) in self._values.items() if value.untyped_storage()._cdata == storage]
-                    for key in sharing:
-                        del self._values[key]
+        for tensor in _written(func, args, kwargs):
+            known = self._values.get(id(tensor))
+            if known is not None:
+                storage = known[1].untyped_storage()._cdata
+                sharing = [k for k, (_, value) in self._values.items() if value.untyped_storage()._cdata == storage]
+                for key in sharing:
+                    del self._values[key]
+
+
+def _written(func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor]:
+    """The tensors that ``func`` writes to."""
+    return [
+        tensor
+        for position, argument in enumerate(func._schema.arguments)
+        if argument.alias_info is not None and argument.alias_info.is_write
+        for tensor in tensors_in(args[position] if position < len(args) else kwargs.get(argument.name))
+    ]
 
 
 def meta_like(tensor: torch.Tensor) -> torch.Tensor:
