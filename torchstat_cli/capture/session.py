@@ -15,6 +15,7 @@ from torch import nn
 from torchstat_cli.capture.buffers import BUFFER_NAME, MetadataRow
 from torchstat_cli.capture.guard import untouched_generators, untouched_model, without_compiler, without_fast_paths
 from torchstat_cli.capture.hooks import CaptureHooks
+from torchstat_cli.capture.indexing import lists_keep_values
 from torchstat_cli.capture.leaves import Site, find_sites, plain_attributes
 from torchstat_cli.capture.memo import Memo, shared_memo
 from torchstat_cli.capture.tape import Knows, OperatorTape
@@ -222,6 +223,7 @@ def prepared_run(
         stack.enter_context(untouched_model(model))
         if values is not None:
             session.note_twins(put_on_meta(model, values))
+            stack.enter_context(lists_keep_values(values))
             args, kwargs = map_tensors((args, kwargs), lambda t: t if t.is_meta else values.twin(t))
         else:
             copy_buffers(model)
