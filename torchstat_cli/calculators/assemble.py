@@ -110,6 +110,7 @@ def _totals(held: Iterable[Holdings], sums: Sums) -> Totals:
         param_bytes=sum(part.param_bytes for part in everything),
         buffer_bytes=sum(part.buffer_bytes for part in everything),
         lower_bound=bool(sums.unknown),
+        training=None,
         **{metric: sum(work[metric] for work in sums.by_module.values()) for metric in WORK},
     )
 

@@ -23,7 +23,7 @@ def allocator_peak(run: Callable[[], None], device: torch.device, held: int) -> 
     """
     if device.type == "cuda":
         return _cuda_peak(run, device, held)
-    return held + _cpu_peak(run) if device.type == "cpu" else None
+    return held + cpu_changes(run)[0] if device.type == "cpu" else None
 
 
 def _cuda_peak(run: Callable[[], None], device: torch.device, held: int) -> int:
@@ -36,8 +36,8 @@ def _cuda_peak(run: Callable[[], None], device: torch.device, held: int) -> int:
     return held + torch.cuda.max_memory_allocated(device) - before
 
 
-def _cpu_peak(run: Callable[[], None]) -> int:
-    """The highest running sum of what the profiler saw allocated and freed."""
+def cpu_changes(run: Callable[[], object]) -> tuple[int, int]:
+    """Bytes that the CPU's allocator gave out while ``run`` ran: the most at once, and those still held at its end."""
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         run()
     live = peak = 0
@@ -49,4 +49,4 @@ def _cpu_peak(run: Callable[[], None]) -> int:
     for event in sorted(changes, key=lambda event: event["ts"]):
         live += event["args"]["Bytes"]
         peak = max(peak, live)
-    return peak
+    return peak, live

@@ -117,6 +117,7 @@ def _totals(entry: Entry) -> Totals:
         peak=None if entry.values.get("peak") is None else entry.integer("peak"),
         duration_s=entry.optional_seconds("duration_s"),
         lower_bound=entry.boolean("lower_bound"),
+        training=None,
     )
 
 
