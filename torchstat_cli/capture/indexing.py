@@ -23,9 +23,10 @@ def lists_keep_values(values: KnownValues) -> Iterator[None]:
     original = Tensor.__getitem__
 
     def known(index: list[Any]) -> Tensor:
-        value = torch.tensor(index)
-        with _disable_current_modes():  # a real run makes no second tensor
+        with _disable_current_modes():
+            value = torch.tensor(index)
             stand_in = meta_like(value)
+        torch.ops.aten.lift_fresh(value)  # all that a tape sees where torch makes the tensor itself
         values.remember(stand_in, value)
         return stand_in
 
