@@ -55,7 +55,12 @@ def measure_entry(entry: ModelEntry) -> Profile:
     with _inside(entry.directory):
         given = inputs_from(entry.inputs_factory) if entry.inputs_factory else input_specs(entry.inputs) or None
         dtype = floating_dtype(entry.dtype) if entry.dtype else None
-        settings = Settings(mode="train" if entry.mode == "train" else "eval", dtype=dtype)
+        settings = Settings(
+            mode="train" if entry.mode == "train" else "eval",
+            dtype=dtype,
+            memory=entry.needs_peak,
+            attention=entry.attention,
+        )
         profile, _ = measure(entry.spec, given, settings, entry.arguments)
     return profile
 

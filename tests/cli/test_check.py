@@ -13,6 +13,7 @@ import pytest
 
 from tests.gate.project import GROWTH, PARAMS, Project
 from torchstat_cli import checking
+from torchstat_cli.cli import check
 from torchstat_cli.cli.main import main
 from torchstat_cli.errors import ModelstatError
 from torchstat_cli.gate.config import ModelEntry
@@ -274,6 +275,17 @@ def test_show_config_measures_nothing(project: Project, capsys: pytest.CaptureFi
     assert "--limit" in out
 
 
+def test_peak_and_attention_backend(guarded: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    # In the ReLU of the second block: all weights, the model's input, the block's, and 64 hidden units twice.
+    peak = 4 * (PARAMS + 16 + 16 + 64 + 64)
+    assert run("tiny", "--limit", f"peak={peak}") == 0
+    assert run("tiny", "--limit", f"peak={peak - 1}") == 1
+    guarded.edit("pyproject.toml", 'spec = "models.py:tiny"', 'spec = "models.py:tiny"\nattention = "math"')
+    capsys.readouterr()
+    assert run("tiny") == 2
+    assert "measured with attention auto, this run with math" in capsys.readouterr().err
+
+
 def test_from_a_folder_below(
     guarded: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -284,15 +296,25 @@ def test_from_a_folder_below(
     assert Path.cwd() == below
 
 
-def test_a_bug_is_no_broken_limit(
-    guarded: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("place", ["find_config", "find_references", "decide", "publish", "progress"])
+@pytest.mark.parametrize("error", [ZeroDivisionError("by zero"), KeyboardInterrupt(), MemoryError(), SystemError("x")])
+def test_a_crash_anywhere_is_no_broken_limit(
+    guarded: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    place: str,
+    error: BaseException,
 ) -> None:
     def broken(*arguments: Any, **options: Any) -> Any:
-        raise ZeroDivisionError
+        raise error
 
-    monkeypatch.setattr(checking, "measure_entries", broken)
+    monkeypatch.setattr(check, place, broken)
+    before = guarded.baseline.read_bytes()
     assert run() == 2
-    assert "Traceback" not in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert err.startswith("error: ") or "\nerror: " in err
+    assert "Traceback" not in err
+    assert guarded.baseline.read_bytes() == before
 
 
 def test_an_interrupt_is_no_broken_limit(

@@ -54,7 +54,9 @@ Exit codes: 0 nothing broken, 1 a limit is broken, 2 could not decide.
 @click.option("--junit", "junit_file", metavar="FILE", help="An extra copy as JUnit XML.")
 @click.option("--no-github", is_flag=True, help="No annotations and no step summary in GitHub Actions.")
 @click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Worker processes; default one per processor.")
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="For one model.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="For one model; default 600."
+)
 @click.option("--show-config", is_flag=True, help="Print what is configured, and where, and stop.")
 @click.option("-q", "--failures", "quiet", is_flag=True, help="Failures only.")
 @click.option("-v", "--verbose", is_flag=True, help="Every metric of every model.")

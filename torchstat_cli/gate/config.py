@@ -16,7 +16,7 @@ DEFAULT_BASELINE = "modelstat-baseline.json"
 DEFAULT_LIMITS: Mapping[str, str] = {"params": "+1%", "flops": "+1%"}
 
 _TOOL_KEYS = ("baseline", "jobs", "limits", "models", "timeout")
-_MODEL_KEYS = ("args", "dtype", "input", "inputs", "limits", "message", "mode", "modules", "spec")
+_MODEL_KEYS = ("args", "attention", "dtype", "input", "inputs", "limits", "message", "mode", "modules", "spec")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +46,17 @@ class ModelEntry:
     inputs_factory: str | None = None  # "module:factory" that returns the inputs
     arguments: Mapping[str, Any] = field(default_factory=dict)  # for the factory
     mode: str = "eval"
+    attention: str = "auto"  # backend of scaled dot-product attention to count and simulate
     dtype: str | None = None  # of floating parameters and inputs, as torch spells it
     module_rules: Mapping[str, Rules] = field(default_factory=dict)  # by glob over module paths
     message: str | None = None  # shown on failure
     origin: str = "command line"  # the table it came from
     directory: str = "."  # where specs are resolved
+
+    @property
+    def needs_peak(self) -> bool:
+        """Whether a limit asks for the peak, which takes a simulation of memory."""
+        return "peak" in self.rules and bool(self.rules["peak"].limits)
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,7 @@ class GateConfig:
     path: Path | None = None  # the file it came from
     section: str = "defaults"  # "[tool.modelstat]", or the file's name where it has no section
     jobs: int | None = None
-    timeout: float | None = None  # seconds for one model
+    timeout: float = 600.0  # seconds for one model
     baseline_origin: str = "default"
 
     def select(self, names: tuple[str, ...]) -> tuple[ModelEntry, ...]:
@@ -137,7 +143,7 @@ def read_config(table: Mapping[str, Any], path: Path, section: str) -> GateConfi
         path=path,
         section=section,
         jobs=reader.positive("jobs", whole=True),
-        timeout=reader.positive("timeout"),
+        timeout=reader.positive("timeout") or GateConfig.timeout,
         baseline_origin=section if baseline else "default",
     )
 
@@ -163,6 +169,7 @@ def _read_model(reader: TableReader, name: str, rules: Rules, path: Path) -> Mod
         inputs_factory=reader.text("inputs"),
         arguments=reader.table_at("args"),
         mode=reader.choice("mode", ("eval", "train")) or "eval",
+        attention=reader.choice("attention", ("auto", "math", "flash", "efficient")) or "auto",
         dtype=reader.text("dtype"),
         module_rules=modules,
         message=reader.text("message"),

@@ -111,11 +111,11 @@ def spell_limit(limit: Limit, metric: Metric) -> str:
 
 def _spell_amount(amount: int, metric: Metric) -> str:
     scales = _BYTE_SCALES if metric.unit == "bytes" else _COUNT_SCALES
-    spellings = [str(amount)]
+    spellings = [f"{amount} B" if metric.unit == "bytes" else str(amount)]
     for unit, scale in scales.items():
         # Three decimals at most and only where they are exact; nobody reads 2507366.4 k.
         thousandths, rest = divmod(amount * 1000, scale)
-        if unit and not rest and scale <= amount < 1024 * scale:
+        if scale > 1 and not rest and scale <= amount < 1024 * scale:
             whole, decimals = divmod(thousandths, 1000)
             number = f"{whole}.{decimals:03d}".rstrip("0").rstrip(".")
             spellings.append(f"{number} {unit}")

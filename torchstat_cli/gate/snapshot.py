@@ -19,7 +19,7 @@ class Made:
     input: tuple[str, ...]  # "1x3x224x224:float32", keyword inputs as "mask=1x16:int64"
     mode: str
     rules: int  # version of the counting rules
-    attention: str  # attention backend, "auto" where none was chosen
+    attention: str  # backend of scaled dot-product attention
     torch: str  # major.minor: the same model may dispatch to other operators in another torch
 
     def differences(self, other: Made) -> tuple[str, ...]:
@@ -41,7 +41,7 @@ class Snapshot:
     unknown: tuple[str, ...] = ()  # operators without a rule: totals are lower bounds
 
 
-def snapshot_of(profile: Profile, *, globs: Iterable[str] = (), attention: str = "auto") -> Snapshot:
+def snapshot_of(profile: Profile, *, globs: Iterable[str] = ()) -> Snapshot:
     """The snapshot of ``profile``; ``globs`` name modules whose sums are kept too.
 
     A glob that matches no module is left out of ``modules``.
@@ -51,7 +51,7 @@ def snapshot_of(profile: Profile, *, globs: Iterable[str] = (), attention: str =
         input=tuple(map(_input_word, origin.inputs)),
         mode=origin.mode,
         rules=origin.rules,
-        attention=attention,
+        attention=origin.attention,
         torch=".".join(origin.torch.split(".")[:2]),
     )
     selections = {glob: [row for row in profile.rows if _selects(glob, row.path)] for glob in globs}

@@ -19,7 +19,7 @@ def render_config(config: GateConfig, models: tuple[ModelEntry, ...]) -> str:
         ("baseline", _short(config.baseline), config.baseline_origin),
     ]
     lines += [("jobs", str(config.jobs), where)] if config.jobs else []
-    lines += [("timeout", f"{config.timeout:g} s", where)] if config.timeout else []
+    lines.append(("timeout", f"{config.timeout:g} s", where))
     for model in models:
         lines += [("", "", ""), (model.name, "", ""), *_model_lines(model)]
     key = max(len(line[0]) for line in lines)
@@ -34,6 +34,7 @@ def _model_lines(model: ModelEntry) -> list[_Line]:
         "inputs": model.inputs_factory or "",
         "args": ", ".join(f"{name}={value!r}" for name, value in model.arguments.items()),
         "mode": model.mode,
+        "attention": model.attention if model.attention != "auto" else "",
         "dtype": model.dtype or "",
         "message": model.message or "",
     }
