@@ -17,6 +17,7 @@ from torchstat_cli.capture.operators import dtype_name
 from torchstat_cli.capture.session import Session
 from torchstat_cli.capture.training import Loss, MakeOptimizer, TrainingRun, sum_of_outputs
 from torchstat_cli.errors import SpecError, UsageError
+from torchstat_cli.inspecting import nodes
 from torchstat_cli.loading import (
     DEFAULT_OPTIMIZER,
     Inputs,
@@ -43,6 +44,7 @@ __all__ = [
     "instrument",
     "load_model",
     "measure",
+    "nodes",
     "operator_formulas",
     "parse_arguments",
     "profile",

@@ -25,7 +25,19 @@ ALLOWED: dict[str, set[str]] = {
     "devices": {"errors", "units"},
     "fitting": BASE,
     "measure": {*BASE, "loading", "capture", "calculators", "__init__"},
-    "api": {*BASE, "loading", "capture", "calculators", "measure", "report", "activations", "gate", "__init__"},
+    "inspecting": {*BASE, "loading", "activations"},
+    "api": {
+        *BASE,
+        "loading",
+        "capture",
+        "calculators",
+        "measure",
+        "inspecting",
+        "report",
+        "activations",
+        "gate",
+        "__init__",
+    },
     "checking": {*BASE, "api", "measure", "loading", "gate"},
     "pytest_gate": {*BASE, "checking", "gate", "report"},
     "pytest_plugin": {"pytest_gate", "gate"},
@@ -34,7 +46,7 @@ ALLOWED: dict[str, set[str]] = {
     "__main__": {"cli"},
 }
 HEAVY: dict[str, set[str]] = {
-    "torch": {"loading", "capture", "activations", "measure", "api"},
+    "torch": {"loading", "capture", "activations", "measure", "inspecting", "api"},
     "pandas": {"report"},
     "rich": {"report", "cli"},
 }

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .attention_maps import MapSubset, fused_map, multihead_map
-from .events import Event, MapSource
-from .naming import ModuleTable
+from torchstat_cli.activations.attention_maps import MapSubset, fused_map, multihead_map
+from torchstat_cli.activations.events import Event, MapSource
+from torchstat_cli.activations.naming import ModuleTable
 
 _ATTENTION_CLASS = re.compile(r"attention|attn", re.IGNORECASE)
 _SOFTMAXES: frozenset[Any] = frozenset({F.softmax, torch.softmax, Tensor.softmax})

@@ -7,9 +7,8 @@ from typing import Any
 
 from torch import nn
 
+from torchstat_cli.activations.values import tensors_in
 from torchstat_cli.errors import InputError
-
-from .values import tensors_in
 
 
 def call_model(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:

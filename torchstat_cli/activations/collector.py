@@ -7,15 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from torchstat_cli.activations.engines import matching_modules
+from torchstat_cli.activations.events import Event, MapSource, Stop
+from torchstat_cli.activations.gradients import GradientCell
+from torchstat_cli.activations.keeper import Keeper, holds_gradient
+from torchstat_cli.activations.naming import ModuleTable
+from torchstat_cli.activations.picking import pick
+from torchstat_cli.activations.selection import Part, Selector, unmatched
 from torchstat_cli.errors import SelectionError
-
-from .engines import matching_modules
-from .events import Event, MapSource, Stop
-from .gradients import GradientCell
-from .keeper import Keeper, holds_gradient
-from .naming import ModuleTable
-from .picking import pick
-from .selection import Part, Selector, unmatched
 
 
 @dataclass(slots=True)
@@ -40,6 +39,7 @@ class Collector:
         self._exact: dict[tuple[str, Part], list[tuple[Selector, int | None]]] = {}
         # A pattern that fits modules means modules; only one that fits none means operators.
         self._of_modules = {s for s in self._patterns if s.kind in ("glob", "re") and matching_modules(s, table)}
+        self._parts = {selector.part for selector in selectors}
         self._maps = [selector for selector in selectors if selector.kind == "attn"]
         for selector in selectors:
             if not selector.is_pattern:
@@ -57,7 +57,7 @@ class Collector:
 
     def wants(self, event: Event, part: Part) -> bool:
         """Whether any selection takes this part of the event."""
-        return bool(self._takers(event, part))
+        return part in self._parts and bool(self._takers(event, part))
 
     def _takers(self, event: Event, part: Part) -> list[tuple[Selector, str]]:
         """The selectors that want the event, each with the key under which its value goes."""

@@ -7,10 +7,9 @@ from typing import Literal
 
 import torch
 
+from torchstat_cli.activations.naming import ModuleTable
+from torchstat_cli.activations.selection import Selector, unmatched
 from torchstat_cli.errors import SelectionError
-
-from .naming import ModuleTable
-from .selection import Selector, unmatched
 
 Engine = Literal["auto", "hooks", "fx", "runtime"]
 ENGINES = ("auto", "hooks", "fx", "runtime")

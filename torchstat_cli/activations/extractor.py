@@ -8,13 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from torchstat_cli.activations.calling import call_model
+from torchstat_cli.activations.naming import ModuleTable
+from torchstat_cli.activations.selection import unmatched
+from torchstat_cli.activations.values import copy_tensor, first_device, map_tensors
+from torchstat_cli.activations.wrappers import eagerly, refuse
 from torchstat_cli.errors import EjectedError
-
-from .calling import call_model
-from .naming import ModuleTable
-from .selection import unmatched
-from .values import copy_tensor, first_device, map_tensors
-from .wrappers import eagerly, refuse
 
 
 class Extractor(nn.Module):

@@ -9,21 +9,20 @@ from typing import Any, Literal
 
 from torch import nn
 
+from torchstat_cli.activations.engines import Engine, check_engine
+from torchstat_cli.activations.graph_extractor import GraphExtractor, rewrite
+from torchstat_cli.activations.graph_selection import find_outputs, servable
+from torchstat_cli.activations.keeper import KeepOptions
+from torchstat_cli.activations.leaves import TracerOptions
+from torchstat_cli.activations.listing import ExampleInputs, list_names
+from torchstat_cli.activations.live_extractor import LiveExtractor
+from torchstat_cli.activations.naming import ModuleTable
+from torchstat_cli.activations.observation import ObserveOptions
+from torchstat_cli.activations.selection import Selector, parse_all
+from torchstat_cli.activations.torchvision_compat import find_torchvision_outputs, strip_graph, warn_of_mode_differences
+from torchstat_cli.activations.tracing import Trace, trace_modes
+from torchstat_cli.activations.wrappers import unwrap
 from torchstat_cli.errors import ModelError, SelectionError
-
-from .engines import Engine, check_engine
-from .graph_extractor import GraphExtractor, rewrite
-from .graph_selection import find_outputs, servable
-from .keeper import KeepOptions
-from .leaves import TracerOptions
-from .listing import ExampleInputs, list_names
-from .live_extractor import LiveExtractor
-from .naming import ModuleTable
-from .observation import ObserveOptions
-from .selection import Selector, parse_all
-from .torchvision_compat import find_torchvision_outputs, strip_graph, warn_of_mode_differences
-from .tracing import Trace, trace_modes
-from .wrappers import unwrap
 
 Compat = Literal["torchvision"] | None
 Nodes = Sequence[str] | Mapping[str, str] | None

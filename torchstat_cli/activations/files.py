@@ -12,9 +12,8 @@ from typing import Any, BinaryIO
 
 from torch import Tensor
 
+from torchstat_cli.activations.pooling import FORMATS
 from torchstat_cli.errors import OutputError, SelectionError
-
-from .pooling import FORMATS
 
 SAVE_METHODS = {"numpy_compressed": ".npz", "numpy": ".npy", "safetensors": ".safetensors"}
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from .values import map_tensors
+from torchstat_cli.activations.values import map_tensors
 
 
 class GradientCell:

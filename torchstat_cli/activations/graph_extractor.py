@@ -10,10 +10,10 @@ import torch
 from torch import fx, nn
 from torch.fx.node import map_arg
 
-from .graph_records import NodeRecord, flatten_graph, rebuild_graph
-from .overwriting import is_writer, narrows, overwritten_nodes
-from .tracing import Trace
-from .values import compact_value, copy_value
+from torchstat_cli.activations.graph_records import NodeRecord, flatten_graph, rebuild_graph
+from torchstat_cli.activations.overwriting import is_writer, narrows, overwritten_nodes
+from torchstat_cli.activations.tracing import Trace
+from torchstat_cli.activations.values import compact_value, copy_value
 
 Outputs = Mapping[str, Any]
 """Result key -> graph nodes, in any nesting."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from torchstat_cli.activations.naming import ModuleTable
+from torchstat_cli.activations.selection import Selector, unmatched
+from torchstat_cli.activations.tracing import Trace
 from torchstat_cli.errors import SelectionError
-
-from .naming import ModuleTable
-from .selection import Selector, unmatched
-from .tracing import Trace
 
 
 def servable(selectors: Sequence[Selector]) -> bool:

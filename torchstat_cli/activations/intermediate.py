@@ -9,13 +9,12 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
+from torchstat_cli.activations.arrays import main_tensor, to_numpy, widened
+from torchstat_cli.activations.files import check_save_method, id_folder, reset_folder, write_array, write_dtypes
+from torchstat_cli.activations.intermediate_base import IntermediateExtractorBase
+from torchstat_cli.activations.pooling import check_format, reformat
+from torchstat_cli.activations.wrappers import unwrap
 from torchstat_cli.errors import SelectionError
-
-from .arrays import main_tensor, to_numpy, widened
-from .files import check_save_method, id_folder, reset_folder, write_array, write_dtypes
-from .intermediate_base import IntermediateExtractorBase
-from .pooling import check_format, reformat
-from .wrappers import unwrap
 
 _REAL_MASKS = ("attention_mask",)  # non-zero marks a real token
 _PADDING_MASKS = ("src_key_padding_mask", "key_padding_mask")  # True marks padding

@@ -9,11 +9,11 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from .engines import matching_modules
-from .naming import ModuleTable
-from .selection import parse_all, unmatched
-from .values import copy_tensor, map_tensors, pad_nested
-from .wrappers import eagerly, refuse
+from torchstat_cli.activations.engines import matching_modules
+from torchstat_cli.activations.naming import ModuleTable
+from torchstat_cli.activations.selection import parse_all, unmatched
+from torchstat_cli.activations.values import copy_tensor, map_tensors, pad_nested
+from torchstat_cli.activations.wrappers import eagerly, refuse
 
 Hook = Callable[[nn.Module, Any, Any], None]
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .values import map_tensors, pad_nested, snapshot_tensor, tensors_in
+from torchstat_cli.activations.values import copy_tensor, map_tensors, pad_nested, snapshot_tensor, tensors_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,7 @@ class Keeper:
     masks: dict[str, Tensor] = field(default_factory=dict)  # name -> (batch, longest) mask of a padded nested tensor
     same_as: dict[str, str] = field(default_factory=dict)  # name -> earlier name whose tensor it returned
     _kept: dict[int, tuple[weakref.ref[Tensor], int, Tensor, str]] = field(default_factory=dict)
+    _storages: set[int] = field(default_factory=set)  # of kept tensors, by which views of them are known
     _watched: list[tuple[str, Tensor, int]] = field(default_factory=list)
 
     def keep(self, name: str, value: Any) -> Any:
@@ -58,7 +59,14 @@ class Keeper:
         live = tensor.detach() if self.options.detach else tensor
         if self.options.device is not None and live.device != torch.device(self.options.device):
             return live.to(self.options.device)
-        return snapshot_tensor(live) if self.options.copy else live
+        if not self.options.copy:
+            return live
+        if live.layout != torch.strided:
+            return copy_tensor(live)
+        storage = live.untyped_storage()._cdata
+        kept = snapshot_tensor(live, base_is_kept=storage in self._storages)
+        self._storages.add(storage)
+        return kept
 
     def overwritten(self) -> tuple[str, ...]:
         """Names whose live tensor was changed in place after it was kept; releases the watched tensors."""
@@ -71,6 +79,7 @@ class Keeper:
         """Drop every reference to live tensors."""
         self._kept.clear()
         self._watched.clear()
+        self._storages.clear()
 
 
 def _version(tensor: Tensor) -> int | None:

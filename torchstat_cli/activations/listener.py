@@ -8,14 +8,14 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from .attention import AttentionFinder
-from .events import Event
-from .leaves import TracerOptions, is_library_leaf
-from .module_hooks import ModuleHooks
-from .naming import ModuleTable, TrueNumbering
-from .operators import OperatorMode
-from .selection import Part
-from .values import tensors_in
+from torchstat_cli.activations.attention import AttentionFinder
+from torchstat_cli.activations.events import Event
+from torchstat_cli.activations.leaves import TracerOptions, is_library_leaf
+from torchstat_cli.activations.module_hooks import ModuleHooks
+from torchstat_cli.activations.naming import ModuleTable, TrueNumbering
+from torchstat_cli.activations.operators import OperatorMode
+from torchstat_cli.activations.selection import Part
+from torchstat_cli.activations.values import tensors_in
 
 
 class Taker(Protocol):

@@ -11,18 +11,18 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from .calling import call_model
-from .engines import hooked_paths
-from .events import Event
-from .leaves import TracerOptions
-from .listener import RunListener
-from .module_hooks import ModuleHooks
-from .naming import ModuleTable
-from .operators import OperatorMode, listening
-from .safety import same_modes, same_random_state, same_state
-from .selection import Part
-from .values import tensors_in
-from .wrappers import eagerly, unwrap
+from torchstat_cli.activations.calling import call_model
+from torchstat_cli.activations.engines import hooked_paths
+from torchstat_cli.activations.events import Event
+from torchstat_cli.activations.leaves import TracerOptions
+from torchstat_cli.activations.listener import RunListener
+from torchstat_cli.activations.module_hooks import ModuleHooks
+from torchstat_cli.activations.naming import ModuleTable
+from torchstat_cli.activations.operators import OperatorMode, listening
+from torchstat_cli.activations.safety import same_modes, same_random_state, same_state
+from torchstat_cli.activations.selection import Part
+from torchstat_cli.activations.values import tensors_in
+from torchstat_cli.activations.wrappers import eagerly, unwrap
 
 ExampleInputs = Tensor | tuple[Any, ...] | list[Any] | Mapping[str, Any] | None
 Progress = Callable[[str], None]

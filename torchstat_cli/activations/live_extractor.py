@@ -9,10 +9,10 @@ from typing import Any
 
 from torch import nn
 
-from .engines import choose_live_engine
-from .naming import ModuleTable
-from .observation import Observation, ObservationReport, ObserveOptions, run_observed
-from .selection import Selector
+from torchstat_cli.activations.engines import choose_live_engine
+from torchstat_cli.activations.naming import ModuleTable
+from torchstat_cli.activations.observation import Observation, ObservationReport, ObserveOptions, run_observed
+from torchstat_cli.activations.selection import Selector
 
 
 class LiveExtractor(nn.Module):

@@ -11,10 +11,9 @@ import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
+from torchstat_cli.activations.events import Event
+from torchstat_cli.activations.naming import ModuleTable
 from torchstat_cli.errors import ModelError
-
-from .events import Event
-from .naming import ModuleTable
 
 
 class ModuleListener(Protocol):

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from torch import nn
 
-from .wrappers import clean_path, unwrap
+from torchstat_cli.activations.wrappers import clean_path, unwrap
 
 _SUFFIX = re.compile(r"(?P<stem>.+)_(?P<number>[0-9]+)")
 _CALL = re.compile(r"(?P<stem>.*)_(?P<number>[1-9][0-9]*)")  # the root's second call is "_1"

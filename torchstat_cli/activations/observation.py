@@ -9,20 +9,20 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from .attention import AttentionFinder
-from .attention_maps import MapSubset
-from .calling import call_model
-from .collector import Collector
-from .engines import Engine, choose_live_engine, hooked_paths
-from .events import Stop
-from .keeper import Keeper, KeepOptions
-from .leaves import TracerOptions
-from .listener import RunListener
-from .module_hooks import ModuleHooks
-from .naming import ModuleTable
-from .operators import OperatorMode, listening
-from .selection import Selector, parse_all
-from .wrappers import eagerly
+from torchstat_cli.activations.attention import AttentionFinder
+from torchstat_cli.activations.attention_maps import MapSubset
+from torchstat_cli.activations.calling import call_model
+from torchstat_cli.activations.collector import Collector
+from torchstat_cli.activations.engines import Engine, choose_live_engine, hooked_paths
+from torchstat_cli.activations.events import Stop
+from torchstat_cli.activations.keeper import Keeper, KeepOptions
+from torchstat_cli.activations.leaves import TracerOptions
+from torchstat_cli.activations.listener import RunListener
+from torchstat_cli.activations.module_hooks import ModuleHooks
+from torchstat_cli.activations.naming import ModuleTable
+from torchstat_cli.activations.operators import OperatorMode, listening
+from torchstat_cli.activations.selection import Selector, parse_all
+from torchstat_cli.activations.wrappers import eagerly
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import fx, nn
 
-from .leaves import is_library_leaf
+from torchstat_cli.activations.leaves import is_library_leaf
 
 _WRITERS = frozenset(
     {

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from torchstat_cli.activations.gradients import GradientCell
+from torchstat_cli.activations.selection import Index, Selector
 from torchstat_cli.errors import SelectionError
-
-from .gradients import GradientCell
-from .selection import Index, Selector
 
 
 def pick(selector: Selector, calls: Sequence[Any]) -> Any:

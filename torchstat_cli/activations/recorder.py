@@ -11,21 +11,20 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from torchstat_cli.activations.attention import AttentionFinder, has_attention
+from torchstat_cli.activations.attention_maps import MapSubset, Subset
+from torchstat_cli.activations.calling import call_model
+from torchstat_cli.activations.engines import hooked_paths
+from torchstat_cli.activations.events import Event, MapSource
+from torchstat_cli.activations.leaves import TracerOptions
+from torchstat_cli.activations.listener import RunListener
+from torchstat_cli.activations.module_hooks import ModuleHooks
+from torchstat_cli.activations.naming import ModuleTable
+from torchstat_cli.activations.operators import OperatorMode, listening
+from torchstat_cli.activations.selection import Part
+from torchstat_cli.activations.values import first_device
+from torchstat_cli.activations.wrappers import eagerly, unwrap
 from torchstat_cli.errors import EjectedError
-
-from .attention import AttentionFinder, has_attention
-from .attention_maps import MapSubset, Subset
-from .calling import call_model
-from .engines import hooked_paths
-from .events import Event, MapSource
-from .leaves import TracerOptions
-from .listener import RunListener
-from .module_hooks import ModuleHooks
-from .naming import ModuleTable
-from .operators import OperatorMode, listening
-from .selection import Part
-from .values import first_device
-from .wrappers import eagerly, unwrap
 
 
 class Recorder(nn.Module):

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from .leaves import is_library_leaf
+from torchstat_cli.activations.leaves import is_library_leaf
 
 
 @contextmanager

@@ -8,11 +8,10 @@ from typing import Any
 
 from torch import fx
 
+from torchstat_cli.activations.naming import ModuleTable
+from torchstat_cli.activations.selection import unmatched
+from torchstat_cli.activations.tracing import Trace
 from torchstat_cli.errors import SelectionError
-
-from .naming import ModuleTable
-from .selection import unmatched
-from .tracing import Trace
 
 
 def find_torchvision_outputs(trace: Trace, queries: Mapping[str, str]) -> dict[str, Any]:

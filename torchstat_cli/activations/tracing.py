@@ -11,12 +11,11 @@ from typing import Any
 from torch import fx, nn
 from torch.fx.node import map_aggregate
 
+from torchstat_cli.activations.leaves import TracerOptions, with_timm_leaves
+from torchstat_cli.activations.naming import ModuleTable, Numbering, TorchvisionNumbering, TrueNumbering
+from torchstat_cli.activations.safety import same_attributes, same_modes, same_random_state
+from torchstat_cli.activations.wrappers import clean_path, unwrap
 from torchstat_cli.errors import ModelError
-
-from .leaves import TracerOptions, with_timm_leaves
-from .naming import ModuleTable, Numbering, TorchvisionNumbering, TrueNumbering
-from .safety import same_attributes, same_modes, same_random_state
-from .wrappers import clean_path, unwrap
 
 _FX_SUFFIX = re.compile(r"(.+)_[0-9]+")
 

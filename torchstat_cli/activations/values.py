@@ -70,15 +70,18 @@ def copy_tensor(tensor: Tensor) -> Tensor:
     return tensor.clone()
 
 
-def snapshot_tensor(tensor: Tensor) -> Tensor:
+def snapshot_tensor(tensor: Tensor, *, base_is_kept: bool = False) -> Tensor:
     """A tensor that keeps today's values; on the CPU its memory is copied only when somebody writes to either one.
 
     torch's own copy-on-write storage sees every write that goes through torch, so nothing needs to know beforehand what
-    a model will overwrite. Views that show part of a larger tensor are copied, or they would keep all of it alive.
+    a model will overwrite. Views that show part of a larger tensor are copied, or they would keep all of it alive;
+    unless ``base_is_kept`` anyway.
     """
     lazy: Callable[[Tensor], Tensor] | None = getattr(torch, "_lazy_clone", None)
     plain = tensor.device.type == "cpu" and tensor.layout == torch.strided and not tensor.is_quantized
-    if lazy is None or not plain or type(tensor) is not Tensor or tensor.is_inference() or is_narrow(tensor):
+    if lazy is None or not plain or type(tensor) is not Tensor or tensor.is_inference():
+        return copy_tensor(tensor)
+    if is_narrow(tensor) and not base_is_kept:
         return copy_tensor(tensor)
     try:
         return lazy(tensor)

@@ -1,0 +1,137 @@
+"""``modelstat nodes``: names, shapes, modes, formats and mistakes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.libraries import import_torchvision
+from torchstat_cli.cli.main import main
+
+MODELS = """
+import torch
+from torch import nn
+
+
+class Small(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 2)
+        self.drop = nn.Dropout()
+
+    def forward(self, x):
+        return (self.drop(self.linear(x)) + 1) if self.training else self.linear(x)
+
+
+class Branching(Small):
+    def forward(self, x):
+        x = self.linear(x)
+        return x.relu() if x.sum() > 1e9 else x.sin()
+
+
+def traced():
+    import torch
+    return torch.jit.trace(Small().eval(), torch.ones(1, 4))
+"""
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> str:
+    path = tmp_path / "models.py"
+    path.write_text(MODELS)
+    return str(path)
+
+
+def test_table(models: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["nodes", f"{models}:Small", "--input", "3,4"]) == 0
+    out, err = capsys.readouterr()
+    rows = [line.split() for line in out.splitlines() if "float32" in line]
+    assert rows == [
+        ["x", "input", "input", "3x4", "float32", "48", "B", "eval"],
+        ["linear", "module", "Linear", "3x2", "float32", "24", "B", "eval"],
+    ]
+    assert "engine fx" in err
+
+
+def test_json_of_both_modes(models: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["nodes", f"{models}:Small", "--input", "3,4", "--mode", "both", "--format", "json"]) == 0
+    nodes = {node["name"]: node for node in json.loads(capsys.readouterr().out)}
+    assert list(nodes) == ["x", "linear", "drop", "add"]
+    assert nodes["linear"]["modes"] == ["train", "eval"]
+    assert nodes["drop"] == {
+        "name": "drop",
+        "kind": "module",
+        "type": "Dropout",
+        "shape": [[3, 2]],
+        "dtype": "float32",
+        "bytes": 24,
+        "modes": ["train"],
+    }
+
+
+def test_csv_without_inputs_has_no_shapes(models: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["nodes", f"{models}:Small", "--format", "csv", "--filter", "l*"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [(row["name"], row["shape"], row["bytes"]) for row in rows] == [("linear", "", "")]
+
+
+def test_a_model_that_cannot_be_traced_is_run(models: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["nodes", f"{models}:Branching", "--input", "3,4", "--format", "names"]) == 0
+    out, err = capsys.readouterr()
+    assert out.split() == ["x", "linear", "sum", "gt", "sin"]
+    assert "cannot trace Branching" in err
+    assert "engine runtime" in err
+    assert main(["nodes", f"{models}:Branching", "--format", "names"]) == 0
+    out, err = capsys.readouterr()
+    assert out.split() == ["linear", "drop"]
+    assert "the modules alone" in err
+
+
+def test_an_output_file(models: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["nodes", f"{models}:Small", "--format", "names", "--output", str(tmp_path / "names.txt")]) == 0
+    assert (tmp_path / "names.txt").read_text() == "x\nlinear\n"
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["{}:Small", "--filter", "zzz"], "no node matches 'zzz'"),
+        (["{}:Smal"], "Small"),
+        (["{}:Small", "--engine", "magic"], "magic"),
+        (["{}:Small", "--input", "3,4", "--inputs", "a:b"], "both given"),
+        (["{}:Branching", "--engine", "fx"], "cannot trace Branching"),
+        (["{}:Branching", "--compat", "torchvision"], "cannot trace Branching"),
+        (["{}:Branching", "--input", "3,5"], "does not run on these inputs"),
+        (["{}:Small", "--output", "/absent/folder/file"], "folder"),
+    ],
+)
+def test_mistakes_are_one_sentence_and_exit_2(
+    models: str, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["nodes", *(word.format(models) for word in words)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: ") or "\nerror: " in err
+    assert message in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_torchscript_is_refused(models: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["nodes", f"{models}:traced"]) == 2
+    assert "TorchScript" in capsys.readouterr().err
+
+
+@pytest.mark.libraries
+def test_resnet18_has_torchvisions_names(capsys: pytest.CaptureFixture[str]) -> None:
+    torchvision = import_torchvision()
+    from torchvision.models.feature_extraction import get_graph_node_names
+
+    expected = get_graph_node_names(torchvision.models.resnet18())[1]
+    assert main(["nodes", "torchvision/resnet18", "--format", "names"]) == 0
+    assert capsys.readouterr().out.split() == expected

@@ -1,0 +1,143 @@
+"""``modelstat nodes MODEL``: the names whose activations can be extracted."""
+
+from __future__ import annotations
+
+import json
+import sys
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+import click
+
+from torchstat_cli.cli.options import Command, notice, output_options
+from torchstat_cli.cli.running import running
+from torchstat_cli.errors import UsageError
+from torchstat_cli.units import format_bytes, format_shape
+
+if TYPE_CHECKING:
+    from torchstat_cli.activations.listing import NodeRecord
+    from torchstat_cli.activations.node_listing import NodeListing
+
+HEADINGS = ("name", "kind", "type", "shape", "dtype", "bytes", "modes")
+
+
+def node_options(command: Command) -> Command:
+    """Which model, with which inputs, seen how."""
+    for option in reversed(
+        (
+            click.argument("model"),
+            click.option("--input", "inputs", multiple=True, metavar="SPEC", help="As for `modelstat profile`."),
+            click.option("--inputs", "inputs_from", metavar="MODULE:FN", help="As for `modelstat profile`."),
+            click.option("--arg", "arguments", multiple=True, metavar="KEY=VALUE", help="For the model's factory."),
+            click.option(
+                "--device", default="auto", show_default=True, metavar="DEVICE", help="auto, meta, cpu, cuda, …"
+            ),
+            click.option(
+                "--engine",
+                type=click.Choice(["auto", "fx", "runtime", "hooks"]),
+                default="auto",
+                show_default=True,
+                help="fx traces, runtime records a run, hooks lists modules.",
+            ),
+            click.option("--compat", type=click.Choice(["torchvision"]), help="torchvision's names, warts included."),
+            click.option(
+                "--mode",
+                type=click.Choice(["eval", "train", "both"]),
+                default="eval",
+                show_default=True,
+                help="Whose nodes; both tells in which mode each runs.",
+            ),
+            click.option("--filter", "pattern", metavar="GLOB", help="Show matching names only, e.g. 'layer1.*'."),
+            click.option("--online", is_flag=True, help="Let hf/NAME ask the hub for a config."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@click.command(name="nodes")
+@node_options
+@output_options("table", "csv", "json", "names")
+def command(
+    model: str,
+    inputs: tuple[str, ...],
+    inputs_from: str | None,
+    arguments: tuple[str, ...],
+    device: str,
+    engine: str,
+    compat: str | None,
+    mode: str,
+    pattern: str | None,
+    online: bool,
+    form: str,
+    output: str | None,
+) -> None:
+    """List what can be extracted from MODEL, in order of execution, with shapes and sizes.
+
+    The names go into create_feature_extractor, and so do patterns: 'layer1.*', 'type:Conv2d', 'op:softmax', 'attn'.
+    """
+    from torchstat_cli.report.writing import check_place, write
+
+    check_place(output)
+    from torchstat_cli import api
+
+    if inputs and inputs_from:
+        raise UsageError("--input and --inputs were both given", "give one of the two")
+    given = api.inputs_from(inputs_from) if inputs_from else api.input_specs(inputs) or None
+    with running("listing nodes") as progress:
+        listing = api.nodes(
+            model,
+            given,
+            engine=engine,  # type: ignore[arg-type]  # click lets only these words pass
+            compat=compat,
+            device=device,
+            arguments=api.parse_arguments(arguments),
+            online=online,
+            progress=progress,
+        )
+    for note in listing.notes:
+        notice(note)
+    notice(f"names found by the engine {listing.engine}")
+    rows = chosen(listing, mode, pattern)
+    if not rows:
+        raise UsageError(f"no node matches {pattern!r}", "write a glob such as 'layer1.*', or leave --filter out")
+    write(render(rows, form), output)
+
+
+def chosen(listing: NodeListing, mode: str, pattern: str | None) -> list[tuple[NodeRecord, str]]:
+    """The nodes of one mode, or of both in the order of training first, each with its modes."""
+    modes = {"train": listing.train, "eval": listing.eval}
+    if mode != "both":
+        modes = {mode: modes[mode]}
+    found: dict[str, tuple[NodeRecord, list[str]]] = {}
+    for name, nodes in modes.items():
+        for node in nodes:
+            found.setdefault(node.name, (node, []))[1].append(name)
+    return [
+        (node, " ".join(names)) for node, names in found.values() if pattern is None or fnmatchcase(node.name, pattern)
+    ]
+
+
+def render(rows: list[tuple[NodeRecord, str]], form: str) -> str:
+    """The rows as a table, CSV, JSON or bare names."""
+    from torchstat_cli.report.listing import render_listing
+    from torchstat_cli.report.terminal import Terminal
+
+    if form == "names":
+        return "".join(f"{node.name}\n" for node, _ in rows)
+    if form == "json":
+        return json.dumps([_record(node, modes) for node, modes in rows], indent=2) + "\n"
+    texts = [_texts(node, modes, raw=form == "csv") for node, modes in rows]
+    return render_listing(HEADINGS, texts, form, Terminal.detect(sys.stdout))
+
+
+def _record(node: NodeRecord, modes: str) -> dict[str, object]:
+    shapes = None if node.shapes is None else [list(shape) for shape in node.shapes]
+    values = (node.name, node.kind, node.type, shapes, node.dtype, node.nbytes, modes.split())
+    return dict(zip(HEADINGS, values, strict=True))
+
+
+def _texts(node: NodeRecord, modes: str, *, raw: bool) -> tuple[str, ...]:
+    shape = ";".join(map(format_shape, node.shapes or ()))
+    size = "" if node.nbytes is None else str(node.nbytes) if raw else format_bytes(node.nbytes)
+    return node.name, node.kind, node.type, shape, node.dtype or "", size, modes
