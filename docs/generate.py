@@ -3,7 +3,9 @@
 A block is fenced as ``console``. Its lines that start with ``$ `` are commands, run in the order of the page in the
 repository's root; everything else in it is their output. Each page may name its own folder of files for the commands
 with a comment ``<!-- scratch -->`` before the block: such a block runs in an empty folder that the page's later scratch
-blocks share.
+blocks share. A block of any kind after ``<!-- file: NAME -->`` is written to that folder under its name.
+
+The command ``modelstat`` is the one of this checkout, installed or not.
 """
 
 from __future__ import annotations
@@ -16,7 +18,12 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-BLOCK = re.compile(r"(?P<open>(?P<mark><!-- scratch -->\n)?```console\n)(?P<body>.*?)(?P<close>```\n)", re.DOTALL)
+BLOCK = re.compile(
+    r"(?P<open>(?:(?P<mark><!-- scratch -->)\n)?```console\n|<!-- file: (?P<file>\S+) -->\n```\w*\n)"
+    r"(?P<body>.*?)(?P<close>```\n)",
+    re.DOTALL,
+)
+PRELUDE = 'modelstat() { python -m torchstat_cli "$@"; }; export -f modelstat\n'
 SECONDS = 300  # for one command
 
 
@@ -32,6 +39,9 @@ def regenerated(page: Path) -> str:
 
 
 def _regenerated_block(block: re.Match[str], scratch: Path) -> str:
+    if block["file"]:
+        (scratch / block["file"]).write_text(block["body"])
+        return block[0]
     folder = scratch if block["mark"] else ROOT
     commands = [line[2:] for line in block["body"].splitlines() if line.startswith("$ ")]
     parts = [f"$ {command}\n{output_of(command, folder)}" for command in commands]
@@ -49,7 +59,7 @@ def output_of(command: str, folder: Path) -> str:
         "PYTHONIOENCODING": "utf-8",
     }
     result = subprocess.run(
-        ["bash", "-c", command],
+        ["bash", "-c", PRELUDE + command],
         cwd=folder,
         env=environment,
         stdin=subprocess.DEVNULL,

@@ -48,3 +48,10 @@ def test_a_stale_page_is_seen(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("```console\n$ echo new\nold\n```\n")
     assert generate.regenerated(page) == "```console\n$ echo new\nnew\n```\n"
+
+
+def test_files_of_a_page_lie_beside_its_commands(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    text = "<!-- file: a.txt -->\n```text\nhello\n```\n\n<!-- scratch -->\n```console\n$ cat a.txt\nhello\n```\n"
+    page.write_text(text)
+    assert generate.regenerated(page) == text
