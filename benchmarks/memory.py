@@ -105,7 +105,7 @@ def _logits(output: Any) -> Tensor:
     return logits.sum()
 
 
-# --- simulated -----------------------------------------------------------------------------------------------------------
+# --- simulated -------------------------------------------------------------------------------------------------------
 
 
 def simulated(case: Case, optimizer: str, attention: str) -> dict[str, int]:
@@ -125,7 +125,7 @@ def simulated(case: Case, optimizer: str, attention: str) -> dict[str, int]:
     return peaks
 
 
-# --- real ----------------------------------------------------------------------------------------------------------------
+# --- real ------------------------------------------------------------------------------------------------------------
 
 
 def real(case: Case, optimizer: str, device: str) -> dict[str, int]:
@@ -201,7 +201,7 @@ def _distinct(tensors: list[Tensor]) -> list[Tensor]:
     return list({tensor.untyped_storage()._cdata: tensor for tensor in tensors}.values())
 
 
-# --- the table -----------------------------------------------------------------------------------------------------------
+# --- the table -------------------------------------------------------------------------------------------------------
 
 
 def main() -> int:

@@ -53,6 +53,7 @@ class Results:
     truths: tuple[Truth, ...]
     outcomes: tuple[Outcome, ...]
     tools: tuple[str, ...]  # in the order of the columns, modelstat first
+    baseline: str | None = None  # counts nothing; a column of the times alone
 
     def of(self, model: str, tool: str) -> Outcome:
         """What ``tool`` said of ``model``.
@@ -112,7 +113,7 @@ def page(results: Results, versions: Mapping[str, str], words: Mapping[str, str]
     """
     madds = lines(results, "exact MAdds", lambda truth: format_count(truth.madds), madds_cell)
     params = lines(results, "exact params", lambda truth: format_count(truth.params), params_cell)
-    times = lines(results, "library", lambda truth: truth.library, lambda outcome, _: seconds_cell(outcome))
+    times = time_lines(results, seconds_cell)
     described = (f"**{tool}** ({words[tool]}). {faults.get(tool, '')}" for tool in results.tools if tool in words)
     parts: tuple[str, ...] = (_opening(versions), _MADDS, markdown_table(madds), _PARAMS, markdown_table(params), _TIME)
     parts += (
@@ -134,11 +135,27 @@ def lines(
     results: Results, first: str, fact: Callable[[Truth], str], cell: Callable[[Outcome, Truth], str]
 ) -> list[tuple[str, ...]]:
     """A head, then one line per model: its name, a fact, one cell per tool."""
+    return _lines(results, results.tools, first, fact, cell)
+
+
+def time_lines(results: Results, cell: Callable[[Outcome], str]) -> list[tuple[str, ...]]:
+    """The same with the library of each model, and the baseline among the tools."""
+    tools = results.tools if results.baseline is None else (*results.tools, results.baseline)
+    return _lines(results, tools, "library", lambda truth: truth.library, lambda outcome, _: cell(outcome))
+
+
+def _lines(
+    results: Results,
+    tools: Sequence[str],
+    first: str,
+    fact: Callable[[Truth], str],
+    cell: Callable[[Outcome, Truth], str],
+) -> list[tuple[str, ...]]:
     body = (
-        (truth.model, fact(truth), *(cell(results.of(truth.model, tool), truth) for tool in results.tools))
+        (truth.model, fact(truth), *(cell(results.of(truth.model, tool), truth) for tool in tools))
         for truth in results.truths
     )
-    return [("model", first, *results.tools), *body]
+    return [("model", first, *tools), *body]
 
 
 def markdown_table(lines: Sequence[Sequence[str]]) -> str:

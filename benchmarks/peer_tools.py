@@ -43,10 +43,10 @@ class Tool:
 
 
 def _modelstat() -> Callable[[nn.Module, Inputs], Count]:
-    import torchstat_cli
+    from torchstat_cli import profile
 
     def measure(model: nn.Module, inputs: Inputs) -> Count:
-        report = torchstat_cli.profile(model, *inputs)
+        report = profile(model, *inputs)
         return Count(report.total.madds, report.total.params)
 
     return measure

@@ -16,7 +16,7 @@ from benchmarks.contest import Outcome, outcomes
 from benchmarks.exact import exact_madds
 from benchmarks.figures import Figure, Settings
 from benchmarks.peer_faults import FAULTS
-from benchmarks.peer_page import Results, Truth, lines, madds_cell, page, warm_cell
+from benchmarks.peer_page import Results, Truth, lines, madds_cell, page, time_lines, warm_cell
 from benchmarks.peer_tools import FORWARD, MODELSTAT, PEERS, Tool
 from benchmarks.subjects import Subject, peer_subjects
 from torchstat_cli.units import format_count
@@ -51,7 +51,8 @@ def _compare(tools: tuple[Tool, ...], rounds: int) -> Results:
         print(f"measuring {subject.name}", file=sys.stderr)
         truths.append(_truth(subject))
         seen.extend(outcomes(subject, tools, rounds))
-    return Results(tuple(truths), tuple(seen), tuple(tool.name for tool in tools))
+    counting = tuple(tool.name for tool in tools if tool is not FORWARD)
+    return Results(tuple(truths), tuple(seen), counting, baseline=FORWARD.name)
 
 
 def _truth(subject: Subject) -> Truth:
@@ -65,7 +66,7 @@ def _goals(results: Results, truth: Truth) -> Iterator[Figure]:
         yield Figure(f"{truth.model}, failures", 1, "", 0, digits=0, details=str(ours.failure))
         return
     yield Figure(f"{truth.model}, MAdds", ours.madds / 1e6, "M", truth.madds / 1e6, exact=True, digits=1)
-    peers = [results.of(truth.model, tool) for tool in results.tools if tool not in (MODELSTAT.name, FORWARD.name)]
+    peers = [results.of(truth.model, tool) for tool in results.tools if tool != MODELSTAT.name]
     yield from _race(f"{truth.model}, time against the fastest", ours, peers, goal=1.0)
     exact = [peer for peer in peers if peer.madds == truth.madds]
     yield from _race(f"{truth.model}, time against the fastest exact one", ours, exact, goal=None)
@@ -82,7 +83,7 @@ def _race(subject: str, ours: Outcome, peers: list[Outcome], goal: float | None)
 def _show(results: Results) -> None:
     console = Console(width=None if sys.stdout.isatty() else 160)
     madds = lines(results, "exact", lambda truth: format_count(truth.madds), madds_cell)
-    times = lines(results, "library", lambda truth: truth.library, lambda outcome, _: warm_cell(outcome))
+    times = time_lines(results, warm_cell)
     for title, (head, *body) in (("MAdds, error against the exact count", madds), ("Milliseconds, warm", times)):
         table = Table(*head[:1], title=title, title_justify="left", box=None, pad_edge=False)
         for name in head[1:]:

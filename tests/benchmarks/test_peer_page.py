@@ -14,6 +14,7 @@ from benchmarks.peer_page import (
     markdown_table,
     page,
     seconds_cell,
+    time_lines,
     warm_cell,
 )
 
@@ -55,6 +56,16 @@ def test_lines_have_one_cell_per_tool() -> None:
     assert lines(RESULTS, "library", lambda truth: truth.library, madds_cell) == [
         ("model", "library", "modelstat", "other", "third"),
         ("net", "torchvision", "=", "-75.0 %", "x"),
+    ]
+
+
+def test_the_baseline_is_a_column_of_the_times_alone() -> None:
+    forward = Outcome("forward", "net", first_s=0.010, warm_s=0.008)
+    results = Results((TRUTH,), (RIGHT, forward), ("modelstat",), baseline="forward")
+    assert lines(results, "library", lambda truth: truth.library, madds_cell)[0] == ("model", "library", "modelstat")
+    assert time_lines(results, warm_cell) == [
+        ("model", "library", "modelstat", "forward"),
+        ("net", "torchvision", "27.1", "8.0"),
     ]
 
 
