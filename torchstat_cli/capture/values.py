@@ -23,6 +23,17 @@ from torchstat_cli.units import format_shape
 _LIMIT = 1 << 18  # elements; larger values are forgotten
 
 
+_PLANS = {
+    "_pack_padded_sequence": "lengths",
+    "_pad_packed_sequence": "batch_sizes",
+    "gru": "batch_sizes",
+    "lstm": "batch_sizes",
+    "rnn_relu": "batch_sizes",
+    "rnn_tanh": "batch_sizes",
+}
+"""Operators on packed sequences, and the argument that lies on the CPU whatever the device."""
+
+
 class ValueUnknownError(ModelError):
     """The model asked for a value that a meta tensor does not have; the run needs real tensors."""
 
@@ -61,11 +72,11 @@ class KnownValues:
         self._twins[key] = (weakref.ref(tensor, lambda _: self._twins.pop(key, None)), twin)
         return twin
 
-    def must_move(self, tensors: list[torch.Tensor]) -> bool:
+    def must_move(self, func: OpOverload, tensors: list[torch.Tensor]) -> bool:
         """Whether real tensors meet a meta tensor among an operator's arguments, or have lost their values to one."""
         on_meta = [tensor.is_meta for tensor in tensors]
         if any(on_meta):
-            return not all(on_meta)
+            return not all(on_meta) or func._opname in _PLANS
         return bool(self._stale) and any(self._is_stale(tensor) for tensor in tensors)
 
     def writes_known(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
@@ -90,7 +101,23 @@ class KnownValues:
             for tensor in _written(func, args, kwargs):
                 if not tensor.is_meta:
                     self._stale[tensor.untyped_storage()._cdata] = tensor
-        return map_tensors((args, kwargs), self._moved)  # type: ignore[no-any-return]
+        moved: tuple[tuple[Any, ...], dict[str, Any]] = map_tensors((args, kwargs), self._moved)
+        return self._with_plan(func, args, *moved) if func._opname in _PLANS else moved
+
+    def _with_plan(
+        self, func: OpOverload, given: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments with the plan of a packed sequence as a real tensor, as torch wants it on every device."""
+        names = [argument.name for argument in func._schema.arguments]
+        position = names.index(_PLANS[func._opname]) if _PLANS[func._opname] in names else len(args)
+        if position >= len(args):
+            return args, kwargs
+        plan = given[position]
+        if plan.is_meta:
+            if id(plan) not in self._values:
+                raise ValueUnknownError(f"{operator_name(func)} needs the lengths of sequences, and they are not known")
+            self.used, plan = True, self._values[id(plan)][1]
+        return (*args[:position], plan, *args[position + 1 :]), kwargs
 
     def _is_stale(self, tensor: torch.Tensor) -> bool:
         return not tensor.is_meta and tensor.untyped_storage()._cdata in self._stale
