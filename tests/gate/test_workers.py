@@ -111,7 +111,8 @@ def test_what_models_print_does_not_reach_standard_output(tmp_path: Path) -> Non
     assert "prepared" in result.stderr
 
 
-def test_nothing_is_left_running_after_an_interrupt(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["interrupt the group", "kill the parent"])
+def test_nothing_is_left_running(tmp_path: Path, how: str) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT.format(tasks=["hang", "hang"]))
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -120,7 +121,10 @@ def test_nothing_is_left_running_after_an_interrupt(tmp_path: Path) -> None:
     )
     assert process.stderr is not None
     assert [process.stderr.readline(), process.stderr.readline()] == ["prepared\n", "prepared\n"]
-    os.killpg(process.pid, signal.SIGINT)
+    if how == "kill the parent":
+        process.kill()
+    else:
+        os.killpg(process.pid, signal.SIGINT)
     assert process.wait(timeout=20) != 0
     process.stderr.close()
     with pytest.raises(ProcessLookupError):

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -153,6 +154,7 @@ def _serve(connection: Connection, function: Callable[[Any], Any], prepare: Call
     """The life of a worker; it ends when the other side closes the pipe."""
     # Ctrl-C reaches the whole group; the parent decides and stops the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_follow_parent, daemon=True).start()
     # What a model prints belongs to the notices: stdout carries the report and nothing else.
     sys.stdout.flush()
     os.dup2(2, 1)
@@ -167,6 +169,14 @@ def _serve(connection: Connection, function: Callable[[Any], Any], prepare: Call
             connection.send(_attempt(function, task))
         except BrokenPipeError:
             return
+
+
+def _follow_parent() -> None:
+    """End this process, whatever it is doing, when the one that started it is gone, killed perhaps."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _attempt(function: Callable[[Any], Any], task: Any) -> Any:
