@@ -102,7 +102,8 @@ class Traits:
     view: OpRecord | None  # the record of any call, for operators whose results always share their input's memory
     composite: bool  # made of other operators, into which it can be decomposed
     data_dependent: bool  # the result's shape, or a number, depends on values
-    repeatable: bool  # gives the same values each time: neither random nor uninitialised
+    repeatable: bool  # gives the same values each time: not random
+    uninitialised: bool  # gives memory as it was found: any values are as good
     mutable: bool  # writes to an argument
 
 
@@ -116,7 +117,8 @@ def traits(func: OpOverload) -> Traits:
         view=view if func.is_view and not composite else None,
         composite=composite,
         data_dependent=bool(tags & {"data_dependent_output", "dynamic_output_shape"}),
-        repeatable="nondeterministic_seeded" not in tags and not func._opname.startswith(("empty", "new_empty")),
+        repeatable="nondeterministic_seeded" not in tags,
+        uninitialised=func._opname.startswith(("empty", "new_empty")),
         mutable="inplace" in tags,
     )
 

@@ -184,7 +184,7 @@ class KnownValues:
                 values = tensors_in(self._run_for_real(func, args, kwargs))
                 guessed = self._any_guessed(tensors)
                 for tensor, value in zip(outputs, values, strict=True):
-                    self.remember(tensor, value)
+                    self.remember(tensor, value.zero_() if traits(func).uninitialised else value)
                     if guessed:
                         self._guesses.add(id(tensor))
                 return
