@@ -26,7 +26,7 @@ from torchstat_cli.loading import (
 )
 
 
-def nodes(
+def list_spec_nodes(
     spec: str,
     given: Inputs | tuple[InputSpec, ...] | None = None,
     *,

@@ -79,13 +79,13 @@ def command(
     from torchstat_cli.report.writing import check_place, write
 
     check_place(output)
-    from torchstat_cli import api
+    from torchstat_cli import api, inspecting
 
     if inputs and inputs_from:
         raise UsageError("--input and --inputs were both given", "give one of the two")
     given = api.inputs_from(inputs_from) if inputs_from else api.input_specs(inputs) or None
     with running("listing nodes") as progress:
-        listing = api.nodes(
+        listing = inspecting.list_spec_nodes(
             model,
             given,
             engine=engine,  # type: ignore[arg-type]  # click lets only these words pass
