@@ -30,15 +30,12 @@ from torchstat_cli.loading import (
     place,
 )
 from torchstat_cli.measure import Mode, Settings, live_provenance, profile_live, profile_spec
-from torchstat_cli.memory_records import FitResult, TrainingSetup
+from torchstat_cli.memory_records import TrainingSetup
 from torchstat_cli.records import Profile
 from torchstat_cli.report.report import Report
-from torchstat_cli.sizing import FitRequest, fit_spec
 
 __all__ = [
     "Capture",
-    "FitRequest",
-    "fit",
     "floating_dtype",
     "formula",
     "input_specs",
@@ -227,22 +224,6 @@ def load_model(spec: str, *, device: str = "cpu", **arguments: Any) -> nn.Module
         ModelstatError: the spec names nothing, or the factory raised.
     """
     return place(find_model(spec, arguments), device).model
-
-
-def fit(
-    model: str,
-    given: tuple[InputSpec, ...],
-    settings: Settings,
-    request: FitRequest,
-    arguments: Mapping[str, Any] | None = None,
-    **how: Any,
-) -> tuple[FitResult, tuple[str, ...]]:
-    """The largest batch, or other size, of a model that fits a memory size; see ``sizing.fit_spec``.
-
-    Raises:
-        ModelstatError: the model cannot be run at all, or there is no such axis.
-    """
-    return fit_spec(model, given, settings, request, arguments, **how)
 
 
 def stat(model: nn.Module | str, input_size: Sequence[int]) -> Report:

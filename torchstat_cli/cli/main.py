@@ -20,6 +20,7 @@ COMMANDS = {
     "profile": "What a model costs, per module or per operator (the default command).",
     "check": "The CI gate: fail when a model got dearer, and say why.",
     "compare": "Two models or saved reports side by side.",
+    "fit": "The largest batch, or sequence, that fits a memory size.",
     "nodes": "The names whose activations can be extracted.",
     "ops": "The operators that have a formula, and what it says.",
 }

@@ -24,3 +24,19 @@ def progress(verb: str, names: list[str]) -> Iterator[Callable[[str], None]]:
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(verb, total=len(names))
         yield lambda name: bar.update(task, advance=1, description=f"{verb}, last {name}")
+
+
+@contextmanager
+def counting(verb: str) -> Iterator[Callable[[int], None]]:
+    """Show which of many sizes is worked on; yields the function to call with each. Silent without a terminal."""
+    context = click.get_current_context(silent=True)
+    quiet = context is not None and context.find_root().params.get("quiet", False)
+    if quiet or not sys.stderr.isatty():
+        yield lambda size: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(verb, total=None)
+        yield lambda size: bar.update(task, advance=1, description=f"{verb} size {size}")

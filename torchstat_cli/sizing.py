@@ -1,0 +1,141 @@
+"""Fit a model to a memory size: make its inputs larger along chosen axes, and simulate each size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torchstat_cli.errors import UsageError
+from torchstat_cli.fitting import LIMIT, search_largest
+from torchstat_cli.loading import InputSpec, find_model
+from torchstat_cli.measure import Settings, profile_spec
+from torchstat_cli.memory_records import FitPoint, FitResult
+from torchstat_cli.records import InputRecord, Profile
+
+
+@dataclass(frozen=True)
+class FitRequest:
+    """What to search."""
+
+    budget: int  # bytes
+    vary: tuple[str, ...] = ()  # "input_ids:1", "1"; nothing is axis 0 of every input
+    limit: int = LIMIT
+    device: str | None = None  # whose size the budget is
+    source: str | None = None  # where that size is from
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """One axis of one input."""
+
+    position: int  # of the input
+    axis: int
+    name: str
+
+
+def fit_spec(
+    model: str,
+    given: tuple[InputSpec, ...],
+    settings: Settings,
+    request: FitRequest,
+    arguments: Mapping[str, Any] | None = None,
+    *,
+    online: bool = False,
+    tried: Callable[[int], None] = lambda size: None,
+) -> tuple[FitResult, tuple[str, ...]]:
+    """The largest size of the varied axes whose simulated peak fits, and notes on how it was reached.
+
+    Args:
+        model: a spec.
+        given: input specs; none takes the model's own example, as far as it consists of plain tensors.
+        settings: how to run; watches memory.
+        request: budget and axes.
+        arguments: of the factory.
+        online: whether a hub may be asked.
+        tried: called with each size before it is simulated.
+
+    Raises:
+        ModelstatError: see the tree; the model cannot be run at all, or an axis does not exist.
+    """
+    source = find_model(model, arguments, online=online)
+    first, notes = profile_spec(source, given or None, settings)
+    specs = given or tuple(_spec(record) for record in first.provenance.inputs)
+    axes = _axes(request.vary, specs)
+
+    def simulate(size: int) -> FitPoint:
+        tried(size)
+        profile, _ = profile_spec(source, _grown(specs, axes, size), settings)
+        return _point(size, profile)
+
+    search = search_largest(simulate, request.budget, max(1, request.limit))
+    obstacle = search.obstacle
+    result = FitResult(
+        model=model,
+        varied=tuple(axis.name for axis in axes),
+        budget=request.budget,
+        device=request.device,
+        source=request.source,
+        points=search.ascending,
+        best=search.largest,
+        limit=request.limit,
+        obstacle=None if obstacle is None else obstacle.message,
+    )
+    return result, notes
+
+
+def _spec(record: InputRecord) -> InputSpec:
+    return InputSpec(record.name, record.shape, record.dtype, None)
+
+
+def _axes(texts: tuple[str, ...], specs: tuple[InputSpec, ...]) -> tuple[_Axis, ...]:
+    if texts:
+        return tuple(axis for text in texts for axis in _parsed(text, specs))
+    axes = tuple(_Axis(place, 0, _words(specs, place, 0)) for place, spec in enumerate(specs) if spec.shape)
+    if not axes:
+        raise UsageError("no input of the model has an axis that could grow", "name inputs with --input")
+    return axes
+
+
+def _parsed(text: str, specs: tuple[InputSpec, ...]) -> list[_Axis]:
+    name, _, number = text.rpartition(":")
+    try:
+        axis = int(number)
+    except ValueError as error:
+        raise UsageError(
+            f"--vary {text!r} names no axis", "write it as NAME:AXIS, e.g. input_ids:1, or AXIS"
+        ) from error
+    found = [
+        _Axis(place, axis % len(spec.shape), _words(specs, place, axis % len(spec.shape)))
+        for place, spec in enumerate(specs)
+        if name in ("", _name(spec, place)) and -len(spec.shape) <= axis < len(spec.shape)
+    ]
+    if not found:
+        inputs = ", ".join(f"{_name(spec, place)} {list(spec.shape)}" for place, spec in enumerate(specs))
+        raise UsageError(f"--vary {text!r} fits no input", f"the inputs are {inputs}")
+    return found
+
+
+def _name(spec: InputSpec, place: int) -> str:
+    """The keyword of an input, or its position."""
+    return spec.name if spec.name is not None else str(place)
+
+
+def _words(specs: tuple[InputSpec, ...], place: int, axis: int) -> str:
+    """An axis as people read it."""
+    name = specs[place].name
+    of = f" of {name}" if name is not None else f" of input {place}" if len(specs) > 1 else ""
+    return f"axis {axis}{of}"
+
+
+def _grown(specs: tuple[InputSpec, ...], axes: tuple[_Axis, ...], size: int) -> tuple[InputSpec, ...]:
+    shapes = [list(spec.shape) for spec in specs]
+    for axis in axes:
+        shapes[axis.position][axis.axis] = size
+    return tuple(replace(spec, shape=tuple(shape)) for spec, shape in zip(specs, shapes, strict=True))
+
+
+def _point(size: int, profile: Profile) -> FitPoint:
+    memory = profile.memory
+    assert memory is not None  # the settings watch memory
+    return FitPoint(size, memory.peak.total, memory.peak.live, memory.peak.path, memory.phase)
