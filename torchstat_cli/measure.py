@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -49,6 +50,7 @@ from torchstat_cli.loading import (
     place_meta_parameters,
     place_on_cpu,
 )
+from torchstat_cli.loading.lazy import initialised
 from torchstat_cli.records import InputRecord, Profile, Provenance, Recording
 
 Mode = Literal["eval", "train"]
@@ -167,7 +169,7 @@ def profile_live(
 def _spec_rungs(source: ModelSource, inputs_for: InputsFor, settings: Settings) -> Iterator[Rung]:
     placed = place(source, settings.device, dtype=settings.dtype)
     yield _rung(placed, inputs_for)
-    if placed.placement == "meta":
+    if placed.placement.startswith("meta") and any(buffer.is_meta for buffer in placed.model.buffers()):
         try:
             with_values = place_meta_parameters(source, dtype=settings.dtype)
         except BuildError:
@@ -265,7 +267,14 @@ def _record(rung: Rung, settings: Settings, *, assume: bool = False) -> Recordin
         attention=settings.attention,
         training=settings.training,
     )
-    return record_run(rung.model, rung.inputs.args, rung.inputs.kwargs, settings.registry.knows, options)
+    model = initialised(rung.model, rung.inputs, on_meta=rung.on_meta)
+    run = partial(record_run, model, rung.inputs.args, rung.inputs.kwargs, settings.registry.knows)
+    try:
+        return run(options)
+    except ForwardError as error:
+        if options.training is not None or "does not require grad" not in str(error.__cause__):
+            raise
+        return run(replace(options, gradients=True))  # the model differentiates in its forward pass
 
 
 def _with_durations(profile: Profile, rung: Rung, settings: Settings) -> Profile:

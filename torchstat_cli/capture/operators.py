@@ -32,6 +32,8 @@ class _StorageNumbers:
 
     def describe(self, tensor: torch.Tensor) -> TensorRecord:
         """``tensor`` as a record."""
+        if tensor.is_nested and tensor.layout is torch.strided:
+            tensor = tensor.values()  # it has no shape; what it stores lies end to end
         try:
             storage = tensor.untyped_storage()
         except (NotImplementedError, RuntimeError):  # sparse and opaque tensors have no storage of their own

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections import deque
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 import torch
@@ -21,6 +24,8 @@ from torchstat_cli.capture.values import ValueUnknownError
 from torchstat_cli.capture.watching import watch_memory
 from torchstat_cli.records import Recording
 
+_MOST_ITEMS = 10_000  # taken from a model that returns a generator
+
 
 @dataclass(frozen=True)
 class RunOptions:
@@ -33,6 +38,7 @@ class RunOptions:
     memory: bool = False  # log what lives when; a real run is then made twice, once for the allocator's own peak
     attention: str = "auto"  # backend of scaled dot-product attention
     training: TrainingRun | None = None  # two training steps instead of a forward pass
+    gradients: bool = False  # record gradients during the forward pass, for models that differentiate in it
 
 
 def record_run(
@@ -52,7 +58,7 @@ def record_run(
         ValueUnknownError: the model needs values that meta tensors do not have.
     """
     with ExitStack() as stack:
-        run = stack.enter_context(_prepared(model, args, kwargs, knows, options))
+        run = stack.enter_context(prepared(model, args, kwargs, knows, options))
         choice = stack.enter_context(
             attention_backend(options.attention, on_meta=options.on_meta, trains=options.training is not None)
         )
@@ -65,7 +71,7 @@ def record_run(
             if liveness is not None:
                 stack.enter_context(liveness.phase(1, "forward"))
                 run.session.tape.transients = Transients(options.memo) if options.on_meta else None
-            recording = _record_forward(run)
+            recording = _record_forward(run, options.gradients)
         recording = replace(recording, attention=choice.words)
         if liveness is None:
             return recording
@@ -76,7 +82,10 @@ def record_run(
     return replace(recording, memory=log)
 
 
-def _prepared(model: nn.Module, args: Any, kwargs: Any, knows: Knows, options: RunOptions) -> Any:
+def prepared(
+    model: nn.Module, args: Any, kwargs: Any, knows: Knows, options: RunOptions
+) -> AbstractContextManager[PreparedRun]:
+    """The run that ``options`` describe, in place but not begun; see ``session.prepared_run``."""
     return prepared_run(
         model,
         args,
@@ -86,14 +95,16 @@ def _prepared(model: nn.Module, args: Any, kwargs: Any, knows: Knows, options: R
         training=options.train_mode or options.training is not None,
         assume=options.assume,
         memo=options.memo,
-        learns=options.training is not None,
+        learns=options.training is not None or options.gradients,
     )
 
 
-def _record_forward(run: PreparedRun) -> Recording:
+def _record_forward(run: PreparedRun, gradients: bool) -> Recording:
     try:
-        with torch.inference_mode(), run.session:
-            run.model(*run.args, **run.kwargs)
+        with torch.enable_grad() if gradients else torch.inference_mode(), run.session:
+            output = run.model(*run.args, **run.kwargs)
+            if isinstance(output, Iterator):
+                deque(islice(output, _MOST_ITEMS), maxlen=0)  # a generator works only when it is asked
     except ValueUnknownError:
         raise
     except Exception as error:
@@ -104,7 +115,7 @@ def _record_forward(run: PreparedRun) -> Recording:
 def _measured(model: nn.Module, args: Any, kwargs: Any, knows: Knows, options: RunOptions, held: int) -> int | None:
     """The allocator's own peak of the same run, not observed."""
     with ExitStack() as stack:
-        run = stack.enter_context(_prepared(model, args, kwargs, knows, options))
+        run = stack.enter_context(prepared(model, args, kwargs, knows, options))
         stack.enter_context(attention_backend(options.attention, on_meta=False, trains=False))
 
         def repeat() -> None:

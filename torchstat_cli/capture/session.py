@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from torchstat_cli.capture.buffers import BUFFER_NAME, MetadataRow
 from torchstat_cli.capture.guard import untouched_generators, untouched_model, without_compiler, without_fast_paths
@@ -19,10 +20,10 @@ from torchstat_cli.capture.indexing import lists_keep_values
 from torchstat_cli.capture.leaves import Site, find_sites, plain_attributes
 from torchstat_cli.capture.memo import Memo, shared_memo
 from torchstat_cli.capture.tape import Knows, OperatorTape
-from torchstat_cli.capture.trees import map_tensors
+from torchstat_cli.capture.trees import map_tensors, tensors_in
 from torchstat_cli.capture.twins import copy_buffers, copy_parameters, put_on_meta
 from torchstat_cli.capture.values import KnownValues
-from torchstat_cli.errors import ForwardError, UsageError
+from torchstat_cli.errors import ForwardError, InputError, UsageError
 from torchstat_cli.records import Event, ModuleFacts, OwnedTensor, Recording
 from torchstat_cli.units import format_shape
 
@@ -156,11 +157,12 @@ def _owned(registry: Any) -> list[tuple[str, torch.Tensor]]:
 
 
 def _owned_record(name: str, tensor: torch.Tensor, touched: set[int]) -> OwnedTensor:
+    elements = 0 if is_lazy(tensor) else tensor.numel()
     return OwnedTensor(
         name=name,
         key=id(tensor),
-        numel=tensor.numel(),
-        nbytes=tensor.numel() * tensor.element_size(),
+        numel=elements,
+        nbytes=elements * tensor.element_size(),
         trainable=tensor.requires_grad,
         touched=id(tensor) in touched,
     )
@@ -210,7 +212,15 @@ def prepared_run(
         assume: on meta, answer questions about unknown values by a stated rule.
         memo: see :class:`Session`.
         learns: parameters are stand-ins too, so that gradients and updates happen to those.
+
+    Raises:
+        InputError: an input cannot be counted.
     """
+    if any(tensor.is_nested and tensor.layout is torch.strided for tensor in tensors_in((args, kwargs))):
+        raise InputError(
+            "an input is a nested tensor of the strided layout, which has no shape to count by",
+            "make it with layout=torch.jagged, or pad it",
+        )
     values = KnownValues(assume=assume) if on_meta else None
     session = Session(model, knows, memo=memo, values=values)
     paused = [tape for tape in _open.tapes if not tape.paused]

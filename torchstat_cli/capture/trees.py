@@ -70,5 +70,5 @@ def _same_mapping(template: dict[Any, Any], items: dict[Any, Any]) -> Any:
 
 
 def shapes_in(value: object) -> tuple[tuple[int, ...], ...]:
-    """The shape of every tensor inside ``value``."""
-    return tuple(tuple(tensor.shape) for tensor in tensors_in(value))
+    """The shape of every tensor inside ``value``; of a jagged one the shape of what it stores, sequences end to end."""
+    return tuple(tuple((tensor.values() if tensor.is_nested else tensor).shape) for tensor in tensors_in(value))

@@ -1,0 +1,51 @@
+"""Modules that learn their sizes from the first input: let a dummy call initialise a copy of them."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
+
+from torchstat_cli.errors import ForwardError
+from torchstat_cli.loading.failures import describe
+from torchstat_cli.loading.inputs import Inputs, inputs_on
+from torchstat_cli.loading.meta import meta_twin
+
+
+def initialised(model: nn.Module, inputs: Inputs, *, on_meta: bool) -> nn.Module:
+    """``model`` itself, or where parts of it are not initialised yet, a copy in which they are; ``model`` stays lazy.
+
+    Raises:
+        ForwardError: the call that initialises raised.
+    """
+    if not any(is_lazy(tensor) for tensor in (*model.parameters(), *model.buffers())):
+        return model
+    copied = _copy(model, on_meta)
+    given = inputs_on(inputs, device="meta") if on_meta else inputs
+    try:
+        with torch.no_grad():
+            copied.eval()(*given.args, **given.kwargs)
+    except Exception as error:
+        raise ForwardError(
+            f"the model has lazy modules, and the call that initialises them failed: {describe(error)}",
+            "call it once on real inputs before it is measured",
+        ) from error
+    return copied
+
+
+def _copy(model: nn.Module, on_meta: bool) -> nn.Module:
+    """A copy, on meta without memory."""
+    tensors = [*model.parameters(), *model.buffers()]
+    memo = {id(tensor): _twin(tensor, "meta" if on_meta else None) for tensor in tensors if on_meta or is_lazy(tensor)}
+    return copy.deepcopy(model, memo)
+
+
+def _twin(tensor: torch.Tensor, device: str | None) -> torch.Tensor:
+    """A tensor of the same kind; made anew where it has no shape yet, because torch cannot copy lazy buffers."""
+    if is_lazy(tensor):
+        make: Any = UninitializedParameter if isinstance(tensor, nn.Parameter) else UninitializedBuffer
+        return make(device=device or tensor.device, dtype=tensor.dtype)  # type: ignore[no-any-return]
+    return meta_twin(tensor) if isinstance(tensor, nn.Parameter) else torch.empty_like(tensor, device=device)
