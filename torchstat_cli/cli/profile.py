@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from torchstat_cli.cli.options import model_options, notice, output_options, run_options, training, view_options
 from torchstat_cli.errors import UsageError
 
+if TYPE_CHECKING:
+    from torchstat_cli.records import Profile
+    from torchstat_cli.report.view import View
+
 
 @click.command(name="profile")
 @model_options
 @click.option("--memory", is_flag=True, help="Simulate which tensors live when; tells the peak and where it is.")
+@click.option("--generate", metavar="PROMPT,NEW", help="Prefill and decoding of a causal language model, in tokens.")
 @run_options
 @view_options
 @output_options("table", "csv", "json", "markdown", "html")
@@ -31,6 +37,7 @@ def command(
     mode: str,
     online: bool,
     memory: bool,
+    generate: str | None,
     train: bool,
     optimizer: str | None,
     loss: str | None,
@@ -55,10 +62,8 @@ def command(
     MODEL is package.module:factory, path/to/file.py:factory, a bare name (torchvision, timm or a sample model),
     torchvision/NAME, timm/NAME or hf/PATH. Loading it runs its code.
     """
-    from torchstat_cli.report import render
-    from torchstat_cli.report.terminal import Terminal
     from torchstat_cli.report.view import View, check
-    from torchstat_cli.report.writing import check_place, write
+    from torchstat_cli.report.writing import check_place
 
     names = tuple(name.strip() for name in columns.split(",")) if columns is not None else None
     view = View(by, depth, names, sort, top, pattern, units)  # type: ignore[arg-type]
@@ -83,9 +88,33 @@ def command(
         attention=attention,
         training=training(train, optimizer, loss, autocast, accumulate),
     )
+    if generate is not None:
+        _refuse_beside_generation(train=train, inputs=inputs_from, timed=timed)
+        from torchstat_cli.generating import generation_spec, parse_generation
+
+        tokens = parse_generation(generate)
+        specs, options = api.input_specs(inputs), api.parse_arguments(arguments)
+        profile, notes = generation_spec(model, specs, settings, tokens, options, online=online)
+        _show(profile, notes, form, view, output)
+        return
     given = api.inputs_from(inputs_from) if inputs_from else api.input_specs(inputs) or None
     profile, notes = api.measure(model, given, settings, api.parse_arguments(arguments), online=online)
+    _show(profile, notes, form, view, output)
+
+
+def _show(profile: Profile, notes: tuple[str, ...], form: str, view: View, output: str | None) -> None:
+    from torchstat_cli.report import render
+    from torchstat_cli.report.terminal import Terminal
+    from torchstat_cli.report.writing import write
+
     for note in notes:
         notice(note)
     terminal = Terminal.detect(sys.stdout) if output is None else Terminal()
     write(render(profile, form, view, terminal), output)
+
+
+def _refuse_beside_generation(**given: object) -> None:
+    names = {"train": "--train", "inputs": "--inputs", "timed": "--time"}
+    for name, value in given.items():
+        if value:
+            raise UsageError(f"{names[name]} and --generate exclude each other", "run them one after the other")

@@ -1,11 +1,18 @@
-"""The parts of a JSON report that only some runs have: memory, training, and a chosen attention backend."""
+"""The parts of a JSON report that only some runs have: memory, training, generation, an attention backend."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from torchstat_cli.memory_records import CLASSES, NOT_MODELLED, MemoryProfile, Moment, TrainingProfile
+from torchstat_cli.memory_records import (
+    CLASSES,
+    NOT_MODELLED,
+    GenerationProfile,
+    MemoryProfile,
+    Moment,
+    TrainingProfile,
+)
 from torchstat_cli.records import Profile
 
 _MOMENTS = 1000
@@ -13,7 +20,7 @@ _MOMENTS = 1000
 
 
 def observed(profile: Profile) -> dict[str, Any]:
-    """The keys ``attention``, ``memory`` and ``training``, each only where it means something."""
+    """The keys ``attention``, ``memory``, ``training`` and ``generation``, each only where it means something."""
     parts: dict[str, Any] = {}
     if profile.provenance.attention != "auto":
         parts["attention"] = profile.provenance.attention
@@ -21,6 +28,8 @@ def observed(profile: Profile) -> dict[str, Any]:
         parts["memory"] = _memory(profile.memory)
     if profile.training is not None:
         parts["training"] = _training(profile.training)
+    if profile.generation is not None:
+        parts["generation"] = _generation(profile.generation)
     return parts
 
 
@@ -66,5 +75,26 @@ def _training(training: TrainingProfile) -> dict[str, Any]:
                 "mem_write": part.mem_write,
             }
             for part in training.phases
+        ],
+    }
+
+
+def _generation(generation: GenerationProfile) -> dict[str, Any]:
+    return {
+        "prompt": generation.prompt,
+        "new": generation.new,
+        "batch": generation.batch,
+        "cache_bytes": generation.cache_bytes,
+        "observed_steps": generation.observed,
+        "parts": [
+            {
+                "name": part.name,
+                "steps": part.steps,
+                "madds": part.madds,
+                "flops": part.flops,
+                "mem_read": part.mem_read,
+                "mem_write": part.mem_write,
+            }
+            for part in generation.parts
         ],
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from torchstat_cli.memory_records import MemoryProfile, Share, TrainingProfile
+from torchstat_cli.memory_records import GenerationProfile, MemoryProfile, Share, TrainingProfile
 from torchstat_cli.units import format_bytes, format_count
 
 _HOLDERS = 3
@@ -61,6 +61,28 @@ def training_phrases(training: TrainingProfile, raw: bool) -> list[tuple[Label, 
     )
     whole = (f"first {count(total.step1_flops)} FLOPs", f"second {count(total.step2_flops)}, which the table shows")
     return [("training", tuple(how)), ("phases", cost), ("steps", whole)]
+
+
+def generation_phrases(generation: GenerationProfile, raw: bool) -> list[tuple[Label, Phrases]]:
+    """Prefill and decoding, and the cache."""
+    count: Callable[[int], str] = str if raw else format_count
+    size = _raw_bytes if raw else format_bytes
+    asked = (
+        f"prompt of {generation.prompt} tokens, which the table shows",
+        f"{generation.new} new",
+        f"batch {generation.batch}",
+    )
+    parts = tuple(
+        f"{part.name} {count(part.flops)} FLOPs and {size(part.mem_read + part.mem_write)} of traffic"
+        for part in generation.parts
+    )
+    tokens = generation.batch * (generation.prompt + generation.new - 1)
+    per_token = f"{size(generation.cache_bytes // tokens)} per token"
+    return [
+        ("generation", asked),
+        ("cost", parts),
+        ("kv cache", (f"{size(generation.cache_bytes)} at the end", per_token)),
+    ]
 
 
 def _share(part: Share, size: Callable[[int], str]) -> str:

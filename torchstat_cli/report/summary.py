@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torchstat_cli.records import InputRecord, Profile, Provenance, Totals, UnknownOperator
 from torchstat_cli.report.cells import ROOT, printable
-from torchstat_cli.report.observed_notes import memory_phrases, training_phrases
+from torchstat_cli.report.observed_notes import generation_phrases, memory_phrases, training_phrases
 from torchstat_cli.report.view import Units
 from torchstat_cli.units import format_bytes, format_count, format_seconds, format_shape
 
@@ -62,6 +62,8 @@ def _observed(profile: Profile, units: Units) -> list[Note]:
     """What only some runs look at: live memory, a training step."""
     raw = units == "raw"
     told = training_phrases(profile.training, raw) if profile.training is not None else []
+    if profile.generation is not None:
+        told = [*told, *generation_phrases(profile.generation, raw)]
     if profile.memory is not None:
         told = [*told, *memory_phrases(profile.memory, raw)]
     elif profile.total.peak is not None:  # of a saved report

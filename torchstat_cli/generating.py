@@ -1,0 +1,95 @@
+"""What prefill and decoding of a causal language model cost, without running every step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from torchstat_cli.calculators.generation import series_sum
+from torchstat_cli.calculators.work import add_up
+from torchstat_cli.capture.generation import DecodeStep, record_decode
+from torchstat_cli.capture.memo import Memo, shared_memo
+from torchstat_cli.capture.run import RunOptions
+from torchstat_cli.errors import UsageError
+from torchstat_cli.loading import InputSpec, find_model, place
+from torchstat_cli.measure import Settings, profile_spec
+from torchstat_cli.memory_records import GenerationPart, GenerationProfile
+from torchstat_cli.records import Profile
+
+_METRICS = ("madds", "flops", "mem_read", "mem_write")
+_TOKENS = "input_ids"
+
+
+def parse_generation(text: str) -> tuple[int, int]:
+    """``PROMPT,NEW`` as two numbers.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    parts = text.split(",")
+    if len(parts) != 2 or not all(part.strip().isdigit() and int(part) > 0 for part in parts):
+        raise UsageError(f"--generate {text!r} is not PROMPT,NEW", "write two numbers of tokens: --generate 512,128")
+    return int(parts[0]), int(parts[1])
+
+
+def generation_spec(
+    model: str,
+    given: tuple[InputSpec, ...],
+    settings: Settings,
+    tokens: tuple[int, int],
+    arguments: Mapping[str, Any] | None = None,
+    *,
+    online: bool = False,
+) -> tuple[Profile, tuple[str, ...]]:
+    """The profile of the prefill, with the cost of decoding beside it, and notes on how it was reached.
+
+    Args:
+        model: a spec of a causal language model.
+        given: at most the token ids, whose batch axis counts; their length is the prompt's.
+        settings: how to run; always on meta.
+        tokens: of the prompt, and to be generated; the prefill gives the first of these.
+        arguments: of the factory.
+        online: whether a hub may be asked.
+
+    Raises:
+        ModelstatError: see the tree; the model keeps no cache, or cannot be run.
+    """
+    prompt, new = tokens
+    name, batch = (given[0].name or _TOKENS, given[0].shape[0]) if given and given[0].shape else (_TOKENS, 1)
+    source = find_model(model, arguments, online=online)
+    ids = InputSpec(name, (batch, prompt), "int64", None)
+    profile, notes = profile_spec(source, (ids,), settings)
+    module = place(source, "meta", dtype=settings.dtype).model
+    memo = shared_memo if settings.memo else Memo(skip_kernels=False)
+    options = RunOptions(on_meta=True, memo=memo, attention=settings.attention)
+    steps: dict[int, DecodeStep] = {}
+
+    def cost(cached: int) -> tuple[int, ...]:
+        steps[cached] = record_decode(module, name, batch, cached, settings.registry.knows, options)
+        sums = add_up(steps[cached].events, settings.registry)
+        return (*(sum(work[metric] for work in sums.by_module.values()) for metric in _METRICS),)
+
+    decoding = new - 1
+    last = prompt + decoding - 1
+    parts = [GenerationPart("prefill", 1, *(getattr(profile.total, metric) for metric in _METRICS))]
+    if decoding:
+        known = {cached: cost(cached) for cached in {prompt, last}}
+        total = series_sum(lambda n: known[n] if n in known else cost(n), prompt, last)
+        parts.append(GenerationPart("first decode", 1, *known[prompt]))
+        parts.append(GenerationPart("last decode", 1, *known[last]))
+        parts.append(GenerationPart("all decodes", decoding, *total))
+    else:
+        cost(prompt)
+    cache = _cache_bytes(steps, prompt + decoding)
+    generation = GenerationProfile(prompt, new, batch, tuple(parts), cache, len(steps))
+    return replace(profile, generation=generation), notes
+
+
+def _cache_bytes(steps: Mapping[int, DecodeStep], tokens: int) -> int:
+    """Bytes of the cache that holds ``tokens`` tokens: a step with one less leaves as many behind."""
+    if tokens - 1 in steps:
+        return steps[tokens - 1].cache_bytes
+    # Nothing but a prefill was asked for: the one step observed holds a token more.
+    (cached, step), *_ = steps.items()
+    return step.cache_bytes * tokens // (cached + 1)
