@@ -29,11 +29,13 @@ def usual_inputs(model_class: Any, config: Any) -> dict[str, torch.Tensor] | Non
     accepted = inspect.signature(model_class.forward).parameters
     inputs: dict[str, torch.Tensor] = {}
     for name in [main] if isinstance(main, str) else main:
-        if name not in _MAKERS:
+        if name not in _MAKERS or (name == "past_values" and not hasattr(config, "num_input_channels")):
             return None
         inputs[name] = _MAKERS[name](config)
-    if "input_ids" in inputs and _is_dual_encoder(config) and "pixel_values" in accepted:
-        inputs["pixel_values"] = _image(config)
+    if "input_ids" in inputs and _sees_beside_text(config) and "pixel_values" in accepted:
+        inputs |= _patch_sequence(config) if "spatial_shapes" in accepted else {"pixel_values": _image(config)}
+    elif "input_ids" in inputs and _hears_beside_text(config) and "input_features" in accepted:
+        inputs |= _audio_image(config)
     elif getattr(config, "model_type", "") in _IMAGE_TOKENS and "pixel_values" in accepted:
         inputs["pixel_values"] = _image(config)
         inputs["input_ids"] = _text_with_image(config)
@@ -67,10 +69,35 @@ def _text_with_image(config: Any) -> torch.Tensor:
     return torch.cat([placeholders[None], _text(config)], dim=1)
 
 
-def _is_dual_encoder(config: Any) -> bool:
-    """CLIP's kind: text and image side by side, joined only at the end."""
-    towers = hasattr(config, "text_config") and hasattr(config, "vision_config") and hasattr(config, "projection_dim")
-    return towers and not list(_attributes(config, ("image_token_id", "image_token_index")))
+def _sees_beside_text(config: Any) -> bool:
+    """Text and image go in side by side: CLIP joins them at the end, ViLT at once."""
+    towers = hasattr(config, "text_config") and hasattr(config, "vision_config")
+    one_stream = hasattr(config, "vocab_size") and hasattr(config, "image_size")
+    return (towers or one_stream) and not list(_attributes(config, ("image_token_id", "image_token_index")))
+
+
+def _hears_beside_text(config: Any) -> bool:
+    """CLAP's kind: text and audio side by side, joined only at the end."""
+    return hasattr(config, "text_config") and hasattr(config, "audio_config") and hasattr(config, "projection_dim")
+
+
+def _patch_sequence(config: Any) -> dict[str, torch.Tensor]:
+    """An image cut into a square of patches, for models that take any number of them (SigLIP 2)."""
+    vision = config.vision_config
+    side = int(vision.num_patches**0.5)
+    return {
+        "pixel_values": torch.zeros(1, side**2, vision.num_channels * vision.patch_size**2),
+        "pixel_attention_mask": torch.ones(1, side**2, dtype=torch.int64),
+        "spatial_shapes": torch.tensor([[side, side]]),
+    }
+
+
+def _audio_image(config: Any) -> dict[str, torch.Tensor]:
+    """A spectrogram (1, 1, frames, mels) just long enough to fold into a square, and that it was not cut."""
+    audio = config.audio_config
+    frames = audio.spec_size * (audio.spec_size // audio.num_mel_bins)
+    features = torch.zeros(1, 4 if audio.enable_fusion else 1, frames, audio.num_mel_bins)
+    return {"input_features": features, "is_longer": torch.zeros(1, 1, dtype=torch.bool)}
 
 
 def _patches(config: Any) -> int:
@@ -120,7 +147,19 @@ def _waveform(config: Any) -> torch.Tensor:
     return torch.zeros(1, _SAMPLES)
 
 
+def _series(config: Any) -> torch.Tensor:
+    """A time series (1, steps, channels) of models that take nothing else."""
+    return torch.zeros(1, config.context_length, config.num_input_channels)
+
+
+def _vectors(config: Any) -> torch.Tensor:
+    """A sequence of vectors (1, length, width) for models without an embedding of their own (Perceiver)."""
+    return torch.zeros(1, _TOKENS, config.d_model)
+
+
 _MAKERS: dict[str, Callable[[Any], torch.Tensor]] = {
+    "inputs": _vectors,
+    "past_values": _series,
     "input_ids": _text,
     "pixel_values": _image,
     "pixel_values_videos": _image,
