@@ -140,6 +140,8 @@ class KnownValues:
             return False
         if func._opname == "index":  # with integer indices the shape of the result is known
             return any(tensor.dtype in (torch.bool, torch.uint8) for tensor in tensors_in(args[1]))
+        if func._opname == "one_hot":  # with a number of classes so is this one's
+            return (args[1] if len(args) > 1 else -1) < 0
         return True
 
     def may_rescue(self, tensors: list[torch.Tensor], error: Exception) -> bool:
