@@ -19,7 +19,7 @@ from torchstat_cli.gate.discovery import find_config
 from torchstat_cli.gate.files import load_baseline, save_baseline
 from torchstat_cli.gate.metrics import METRICS
 from torchstat_cli.gate.run import References, Request, decide, find_references
-from torchstat_cli.gate.snapshot import Snapshot
+from torchstat_cli.gate.snapshot import LIVE, Snapshot
 from torchstat_cli.gate.update import updated
 from torchstat_cli.gate.verdict import State, Verdict
 from torchstat_cli.records import Profile
@@ -56,7 +56,7 @@ class SessionGate:
             (entry,) = config.select((model,))
             entry = replace(entry, directory=str(self._root)) if entry.directory == "." else entry
         else:
-            entry = ModelEntry(name or "", f"{type(model).__module__}:{type(model).__qualname__}", config.rules)
+            entry = ModelEntry(name or "", f"{LIVE}{type(model).__module__}:{type(model).__qualname__}", config.rules)
         rules = read_rules(limits, "the test", METRICS)
         entry = replace(entry, name=name or entry.name, rules={**entry.rules, **rules})
         request = Request((entry.name,), update=self._update)

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from tests.gate.profiles import blocks, entry, linear, profile, row
 from tests.gate.repository import Repository
 from torchstat_cli.errors import BaselineError, ForwardError, UsageError
+from torchstat_cli.gate.compare import take_snapshot
 from torchstat_cli.gate.config import GateConfig, ModelEntry, default_rules
-from torchstat_cli.gate.files import load_baseline
+from torchstat_cli.gate.files import load_baseline, save_baseline
 from torchstat_cli.gate.run import Request, decide, find_references, write
 from torchstat_cli.gate.verdict import State, Verdict
 from torchstat_cli.records import Profile
@@ -135,6 +136,14 @@ class TestUpdate:
         assert verdict.update is not None
         assert verdict.update.pruned == ("b",)
         assert set(load_baseline(one.config.baseline) or {}) == {"a"}
+
+    def test_entries_that_were_never_configured_are_not_gone(self, gate: Gate, tmp_path: Path) -> None:
+        live = replace(take_snapshot(entry("x"), flops(1)), spec="live torch.nn:Linear")
+        models = {**(load_baseline(gate.config.baseline) or {}), "test_live": live, "m:vit": live}
+        save_baseline(gate.config.baseline, models)
+        assert [model.name for model in gate.check(PASSING, strict=True).models] == ["a", "b"]
+        assert gate.check(PASSING, update=True).exit_code == 0
+        assert set(load_baseline(gate.config.baseline) or {}) == {"a", "b", "test_live", "m:vit"}
 
     def test_a_model_that_failed_keeps_its_entry(self, gate: Gate) -> None:
         verdict = gate.check({"a": BROKEN, "b": flops(2000)}, update=True)

@@ -92,8 +92,7 @@ def decide(
     models = [_judge(entry, outcomes[entry.name], references, request) for entry in entries]
     if not request.names:
         present = references.committed if references.committed is not None else references.fork
-        known = {model.name for model in config.models}
-        models += [gone_model(name) for name in sorted(present or {}) if name not in known]
+        models += [gone_model(name) for name in sorted(_gone(config, present or {}))]
     return Verdict(
         tuple(models),
         baseline=_shown(config),
@@ -103,6 +102,16 @@ def decide(
         exit_zero=request.exit_zero,
         notices=references.notices,
     )
+
+
+def _gone(config: GateConfig, entries: Baseline) -> set[str]:
+    """The entries whose model was configured once; modules of tests and specs of a command line never were."""
+    known = {model.name for model in config.models}
+    return {
+        name
+        for name, entry in entries.items()
+        if name not in known and not entry.is_live and ":" not in name and "/" not in name
+    }
 
 
 def _judge(
@@ -131,8 +140,8 @@ def write(
         for entry in entries
         if isinstance(outcome := outcomes[entry.name], Profile)
     }
-    keep = None if request.names or not config.models else frozenset(model.name for model in config.models)
-    new = ratcheted(old, taken) if request.ratchet else updated(old, taken, keep=keep)
+    dropped = set() if request.names else _gone(config, old)
+    new = ratcheted(old, taken) if request.ratchet else updated(old, taken, dropped)
     before = decide(config, entries, outcomes, References(old), request)
     after = decide(config, entries, outcomes, References(new), request)
     changed = save_baseline(config.baseline, new)

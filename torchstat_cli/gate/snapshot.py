@@ -11,6 +11,9 @@ from torchstat_cli.gate.metrics import metric_sums, metric_totals
 from torchstat_cli.records import InputRecord, ModuleRecord, Profile
 from torchstat_cli.units import format_shape
 
+LIVE = "live "
+"""Spec of a model that was handed over as a module: this, and its class."""
+
 
 @dataclass(frozen=True, slots=True)
 class Made:
@@ -39,6 +42,11 @@ class Snapshot:
     groups: Groups
     modules: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # by glob, then metric
     unknown: tuple[str, ...] = ()  # operators without a rule: totals are lower bounds
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a test built the model, so that no configuration can name it."""
+        return self.spec.startswith(LIVE)
 
 
 def snapshot_of(profile: Profile, *, globs: Iterable[str] = ()) -> Snapshot:

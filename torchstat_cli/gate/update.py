@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from torchstat_cli.gate.baseline import Baseline
@@ -10,10 +10,9 @@ from torchstat_cli.gate.groups import Group, Groups
 from torchstat_cli.gate.snapshot import Snapshot
 
 
-def updated(old: Baseline, taken: Baseline, *, keep: frozenset[str] | None = None) -> dict[str, Snapshot]:
-    """``old`` with the entries of ``taken`` in their place; entries outside ``keep`` are dropped where it is given."""
-    models = {**old, **taken}
-    return models if keep is None else {name: entry for name, entry in models.items() if name in keep}
+def updated(old: Baseline, taken: Baseline, dropped: Collection[str] = ()) -> dict[str, Snapshot]:
+    """``old`` without the entries ``dropped``, and with those of ``taken`` in their place."""
+    return {**{name: entry for name, entry in old.items() if name not in dropped}, **taken}
 
 
 def ratcheted(old: Baseline, taken: Baseline) -> dict[str, Snapshot]:
