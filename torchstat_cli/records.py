@@ -234,7 +234,7 @@ class Profile:
     containers: tuple[ModuleRecord, ...] = ()  # modules without a row of their own, every sum 0: names for folding
     memory: MemoryProfile | None = None  # when the run watched memory
     training: TrainingProfile | None = None  # when the run trained; every number above is then of the second step
-    generation: GenerationProfile | None = None  # when text generation was asked for; every number above is the prefill's
+    generation: GenerationProfile | None = None  # when asked for; every number above is the prefill's
 
     def at(self, path: str) -> ModuleRecord:
         """Totals of the module ``path`` and everything below it.

@@ -1,8 +1,8 @@
 """What generating many tokens costs, from a few observed steps.
 
-A decoding step costs more by the same amount for each token in the cache, as long as no window or cap is reached. So the
-cost is observed at both ends and in the middle of a stretch: where the three lie on one straight line, the stretch is an
-arithmetic series; where they do not, its halves are looked at in the same way.
+A decoding step costs more by the same amount for each token in the cache, as long as no window or cap is reached. So
+the cost is observed at both ends and in the middle of a stretch: where the three lie on one straight line, the stretch
+is an arithmetic series; where they do not, its halves are looked at in the same way.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from torchstat_cli.records import Profile
 from torchstat_cli.report.cells import Cell, build, row_cells
 from torchstat_cli.report.columns import Column
 from torchstat_cli.report.summary import Note, summarize
+from torchstat_cli.report.timeline import timeline
 from torchstat_cli.report.tree import branches
 from torchstat_cli.report.view import Selection, View, select
 
@@ -43,7 +44,7 @@ def render(profile: Profile, view: View | None = None) -> str:
         title=escape(name),
         style=_resource("report.css"),
         script=_resource("report.js"),
-        summary=_summary(summarize(profile, view.units)),
+        summary=_summary(summarize(profile, view.units)) + (timeline(profile.memory) if profile.memory else ""),
         table=_table(profile, view),
     )
 
