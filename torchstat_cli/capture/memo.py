@@ -117,8 +117,8 @@ def _key(value: Any, tensors: list[torch.Tensor]) -> Any:
         if value.layout is not torch.strided or value.is_quantized or value.is_nested:
             return _UNKEYABLE
         tensors.append(value)
-        conjugated = value.dtype.is_complex and value.is_conj()
-        return value.shape, value.stride(), value.dtype, value.is_meta, conjugated
+        lazily = (value.dtype.is_complex and value.is_conj(), value.is_neg())  # resolved only when asked
+        return value.shape, value.stride(), value.dtype, value.is_meta, lazily
     if isinstance(value, (list, tuple)):
         items = tuple(_key(item, tensors) for item in value)
         return _UNKEYABLE if _UNKEYABLE in items else items
