@@ -72,7 +72,7 @@ def vit_cases() -> list[Case]:
     ]
     if importlib.util.find_spec("torchlens") is not None:
         torchlens = importlib.import_module("torchlens")
-        log = getattr(torchlens, "log_forward_pass", None) or torchlens.extract
+        log = torchlens.trace if hasattr(torchlens, "trace") else torchlens.log_forward_pass
         cases.append(Case("vit_tiny batch 8: TorchLens, every output", lambda: log(model, images)))
     return cases
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.activations.models import Dynamic, Reused, Staged
+from tests.libraries import import_torchvision
 from torchstat_cli.activations import KeepOptions, ObserveOptions, observe
 from torchstat_cli.errors import ModelError, SelectionError
 
@@ -240,3 +242,30 @@ def test_keyword_inputs() -> None:
 class _Keywords(nn.Module):
     def forward(self, *, left: Tensor, right: Tensor) -> Tensor:
         return left + right
+
+
+def test_distributed_prefixes_are_stripped(tmp_path: Path) -> None:
+    store = f"file://{tmp_path / 'store'}"
+    torch.distributed.init_process_group("gloo", init_method=store, rank=0, world_size=1)
+    try:
+        model = nn.parallel.DistributedDataParallel(Staged())
+        with observe(model, ["stage.0"]) as observation:
+            model(X)
+        assert observation["stage.0"].shape == (3, 4)
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+@pytest.mark.libraries
+def test_resnet18_compiled_and_warm() -> None:
+    torchvision = import_torchvision()
+    torch._dynamo.reset()
+    model = torchvision.models.resnet18().eval()
+    compiled = torch.compile(model, backend="eager")
+    images = torch.randn(1, 3, 32, 32)
+    compiled(images)
+    with torch.no_grad(), observe(compiled, ["*"]) as observation:
+        compiled(images)
+    assert set(observation.report.fired) == {path for path, _ in model.named_modules()}
+    assert len(observation.report.fired) == 68
+    torch._dynamo.reset()

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections import OrderedDict, namedtuple
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from torchstat_cli.activations.values import compact_tensor, copy_tensor, map_tensors, pad_nested, tensors_in
+from torchstat_cli.activations.values import (
+    compact_tensor,
+    copy_tensor,
+    map_tensors,
+    pad_nested,
+    snapshot_tensor,
+    tensors_in,
+)
 
 Pair = namedtuple("Pair", ["left", "right"])
 
@@ -59,3 +68,49 @@ def test_nested_tensors_are_padded_with_a_mask() -> None:
     assert padded.shape == (2, 3, 2)
     assert mask.tolist() == [[True, True, True], [True, False, False]]
     assert padded.sum() == 8
+
+
+def test_a_snapshot_shares_memory_until_somebody_writes() -> None:
+    live = torch.arange(6.0).reshape(2, 3)
+    kept = snapshot_tensor(live)
+    live.view(-1).add_(10)  # through a view: the same memory
+    assert kept.flatten().tolist() == [0, 1, 2, 3, 4, 5]
+    assert live.flatten().tolist() == [10, 11, 12, 13, 14, 15]
+    kept.zero_()
+    assert live[0, 0] == 10
+
+
+def test_a_snapshot_is_differentiable() -> None:
+    weight = torch.ones(2, requires_grad=True)
+    snapshot_tensor(weight * 3).sum().backward()
+    assert weight.grad is not None
+    assert weight.grad.tolist() == [3, 3]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: torch.from_numpy(np.ones(3)),
+        lambda: torch.ones(3).share_memory_(),
+        lambda: torch.ones(4)[:2],
+        lambda: torch.ones(2).to_sparse(),
+        lambda: torch.ones(2, device="meta"),
+        lambda: torch.ones(1).expand(5),
+        lambda: torch.empty(0),
+    ],
+)
+def test_memory_that_cannot_be_shared_is_copied(make: Callable[[], Tensor]) -> None:
+    live = make()
+    kept = snapshot_tensor(live)
+    assert kept.shape == live.shape
+    if not live.is_meta:
+        assert torch.equal(kept.to_dense(), live.to_dense())
+        if live.layout == torch.strided and live._base is None and live.numel():
+            live.zero_()
+            assert kept.eq(1).all()
+
+
+def test_a_narrow_view_is_shared_only_where_its_base_is_kept() -> None:
+    base = torch.ones(100)
+    assert snapshot_tensor(base[:2]).untyped_storage().nbytes() == 8
+    assert snapshot_tensor(base[:2], base_is_kept=True).untyped_storage().nbytes() == 400

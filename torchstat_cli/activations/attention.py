@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from torchstat_cli.activations.attention_maps import MapSubset, fused_map, multihead_map
 from torchstat_cli.activations.events import Event, MapSource
 from torchstat_cli.activations.naming import ModuleTable
 
 _ATTENTION_CLASS = re.compile(r"attention|attn", re.IGNORECASE)
-_SOFTMAXES: frozenset[Any] = frozenset({F.softmax, torch.softmax, Tensor.softmax})
 _SDPA_PARAMETERS = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
 
 
@@ -38,17 +35,20 @@ class AttentionFinder:
 
     def heard_operator(
         self,
-        function: Callable[..., Any],
+        name: str,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         result: Any,
         running: Iterable[Event],
     ) -> None:
-        """Look at one operator call made inside the modules ``running``, innermost first."""
-        if function is F.scaled_dot_product_attention:
+        """Look at one operator call made inside the modules ``running``, innermost first.
+
+        Operators go by name: the function object differs where another tool has wrapped torch's functions.
+        """
+        if name == "scaled_dot_product_attention":
             call = {**dict(zip(_SDPA_PARAMETERS, args, strict=False)), **kwargs}
             self._found(_owner(running), lambda: fused_map(**call, subset=self._subset))
-        elif function in _SOFTMAXES and isinstance(result, Tensor) and _is_map(args, kwargs, result):
+        elif name == "softmax" and isinstance(result, Tensor) and _is_map(args, kwargs, result):
             owner = _attention_module(running)
             if owner is not None:
                 self._found(owner.path, lambda: self._subset.of(result.detach()).clone())

@@ -105,6 +105,8 @@ def rewrite(trace: Trace, outputs: Outputs) -> fx.Graph:
 
 def _copier(node: fx.Node, root: nn.Module, at_risk: set[fx.Node]) -> Any:
     """The function that makes the node's value safe to hand out, None where it is safe as it is."""
+    if node.op == "get_attr":
+        return torch.clone  # an optimiser's step would change the parameter under the caller's hands
     if node not in at_risk:
         return compact_value if narrows(node) else None
     # Whatever is written directly is a tensor, and torch.clone can be scripted; other values may be tuples.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from torch import Tensor, nn
@@ -96,13 +96,11 @@ class RunListener:
         if self._quiet is event:
             self._quiet = None
 
-    def operator(
-        self, name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
-    ) -> None:
+    def operator(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         """An operator has run."""
         assert self._hooks is not None
         if self._finder is not None:
-            self._finder.heard_operator(function, args, kwargs, result, self._hooks.running)
+            self._finder.heard_operator(name, args, kwargs, result, self._hooks.running)
         # A constant made from nothing is no node, as in a traced graph.
         if self._quiet is not None or next(tensors_in((args, kwargs)), None) is None:
             return

@@ -9,8 +9,8 @@ from typing import Any
 from torch import overrides
 from torch.overrides import TorchFunctionMode
 
-Heard = Callable[[str, Callable[..., Any], tuple[Any, ...], dict[str, Any], Any], None]
-"""Called with the operator's name, the function, its arguments and its result."""
+Heard = Callable[[str, tuple[Any, ...], dict[str, Any], Any], None]
+"""Called with the operator's name, its arguments and its result."""
 
 # What Python spells with a sign reaches torch under other names than the operator module's, by which torch.fx goes.
 _METHOD_SIGNS = {
@@ -64,7 +64,7 @@ class OperatorMode(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
-        self._heard(operator_name(func), func, args, kwargs, result)
+        self._heard(operator_name(func), args, kwargs, result)
         return result
 
     def pause(self) -> bool:
