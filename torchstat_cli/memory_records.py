@@ -30,7 +30,8 @@ class Block:
     end: int  # the first operator that ran without it
     path: str  # module that ran that operator
     op: str  # "aten.convolution"; "" for what was there before
-    frame: int | None  # position of the module call in ``MemoryLog.frames``
+    frame: int | None  # position of the module call in ``MemoryLog.frames``; None: made outside every module
+    outlives: bool = False  # it was alive when that call ended
 
 
 @dataclass(frozen=True, slots=True)

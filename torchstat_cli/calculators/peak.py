@@ -62,7 +62,7 @@ def _kind(block: Block, log: MemoryLog) -> str:
     if block.kind is not None:
         return block.kind
     if block.frame is not None:
-        return "activation" if block.end > log.frames[block.frame].end else "temporary"
+        return "activation" if block.outlives else "temporary"
     # Outside every module: the loss, which lives as long as its phase; whatever the backward pass makes is temporary.
     phase = _phase_at(block.start, log.phases)
     return "activation" if phase.name == "forward" and block.end > phase.end else "temporary"

@@ -21,12 +21,13 @@ from torchstat_cli.records import OpRecord
 class _Live:
     """A block that is being written; its record is made at the end."""
 
-    __slots__ = ("end", "frame", "kind", "module", "nbytes", "op", "start")
+    __slots__ = ("end", "frame", "kind", "module", "nbytes", "op", "outlived", "start")
 
     def __init__(self, nbytes: int, kind: str | None, start: int, module: int, op: str, frame: int | None) -> None:
         self.nbytes, self.kind, self.start = nbytes, kind, start
         self.module, self.op, self.frame = module, op, frame
         self.end: int | None = None
+        self.outlived = False
 
 
 class Liveness:
@@ -144,6 +145,11 @@ class Liveness:
         known = self._living.pop(key, None)
         if known is not None:
             known[1].end = self._clock
+            known[1].outlived = not self._runs(known[1].frame)
+
+    def _runs(self, frame: int | None) -> bool:
+        """Whether a module call has not ended yet."""
+        return any(position == frame for _, position in self._open)
 
     # --- the result --------------------------------------------------------------------------------------------------
 
@@ -151,7 +157,16 @@ class Liveness:
         """Everything seen so far; ``paths`` are the names of the modules by index."""
         now = self._clock
         blocks = tuple(
-            Block(b.nbytes, b.kind, b.start, now + 1 if b.end is None else b.end, paths[b.module], b.op, b.frame)
+            Block(
+                b.nbytes,
+                b.kind,
+                b.start,
+                now + 1 if b.end is None else b.end,
+                paths[b.module],
+                b.op,
+                b.frame,
+                b.outlived if b.end is not None else not self._runs(b.frame),
+            )
             for b in self._blocks
             if b.nbytes
         )

@@ -239,8 +239,14 @@ def prepared_run(
             copy_buffers(model)
         if learns:
             session.note_twins(copy_parameters(model, session.twins))
+            args, kwargs = map_tensors((args, kwargs), _without_gradient)
         model.train(training)
         yield PreparedRun(session, model, args, kwargs)
+
+
+def _without_gradient(tensor: torch.Tensor) -> torch.Tensor:
+    """The same memory as a leaf of its own, with a gradient of its own; integers, whose values may be known, stay."""
+    return tensor.detach().requires_grad_(tensor.requires_grad) if tensor.is_floating_point() else tensor
 
 
 def run_error(session: Session, error: Exception) -> ForwardError:
