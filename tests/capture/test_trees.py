@@ -1,0 +1,91 @@
+"""Tensors are found and replaced in everything that modules take and return."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import OrderedDict, UserDict, namedtuple
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence, pack_sequence
+
+from torchstat_cli.capture.trees import map_tensors, shapes_in, tensors_in
+
+ONE, TWO = torch.zeros(1), torch.zeros(2)
+Pair = namedtuple("Pair", "left right")
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    first: Tensor
+    rest: list[Tensor] = dataclasses.field(default_factory=list)
+
+
+class KeyValueCache:
+    """As model libraries write them: tensors are attributes."""
+
+    def __init__(self) -> None:
+        self.keys, self.values, self.length = [ONE], [TWO], 3
+
+
+@pytest.mark.parametrize(
+    ("value", "shapes"),
+    [
+        (ONE, ((1,),)),
+        (None, ()),
+        ("text", ()),
+        ((ONE, [TWO, None], 3), ((1,), (2,))),
+        ({"a": ONE, "b": {"c": (TWO,)}}, ((1,), (2,))),
+        (OrderedDict(a=TWO, b=ONE), ((2,), (1,))),
+        (UserDict(a=ONE), ((1,),)),
+        (Pair(ONE, TWO), ((1,), (2,))),
+        (Record(ONE, [TWO]), ((1,), (2,))),
+        (KeyValueCache(), ((1,), (2,))),
+        (torch.zeros(()), ((),)),
+        (Record, ()),
+    ],
+)
+def test_shapes(value: Any, shapes: tuple[tuple[int, ...], ...]) -> None:
+    assert shapes_in(value) == shapes
+
+
+def test_value_that_contains_itself_is_visited_once() -> None:
+    value: list[Any] = [ONE]
+    value.append(value)
+    assert list(tensors_in(value)) == [ONE]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        (ONE, [TWO, None], "x"),
+        {"a": ONE, "b": {"c": (TWO,)}},
+        OrderedDict(a=TWO, b=ONE),
+        Pair(ONE, TWO),
+        Record(ONE, [TWO]),
+        torch.Size([1, 2]),
+        slice(None),
+    ],
+)
+def test_mapping_keeps_the_structure(value: Any) -> None:
+    mapped = map_tensors(value, lambda tensor: tensor + 1)
+    assert type(mapped) is type(value)
+    assert shapes_in(mapped) == shapes_in(value)
+    assert all(tensor.eq(1).all() for tensor in tensors_in(mapped))
+    assert all(tensor.eq(0).all() for tensor in tensors_in(value))
+
+
+def test_packed_sequence_keeps_its_plan_on_the_cpu() -> None:
+    packed = pack_sequence([torch.zeros(3, 2), torch.zeros(1, 2)])
+    mapped = map_tensors(packed, lambda tensor: tensor.to("meta"))
+    assert isinstance(mapped, PackedSequence)
+    assert mapped.data.is_meta
+    assert mapped.batch_sizes is packed.batch_sizes
+
+
+def test_objects_of_unknown_kind_are_left_alone() -> None:
+    holder = SimpleNamespace(tensor=ONE)
+    assert map_tensors([holder], lambda tensor: tensor + 1)[0] is holder
