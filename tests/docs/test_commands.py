@@ -9,6 +9,7 @@ import pytest
 
 from tests.docs.test_pages import ROOT
 from torchstat_cli.cli.main import COMMANDS
+from torchstat_cli.report.columns import COLUMNS
 
 PAGE = (ROOT / "docs" / "commands.md").read_text()
 
@@ -27,3 +28,8 @@ def test_every_option_has_words(name: str) -> None:
         if isinstance(parameter, click.Option):
             assert parameter.help, parameter.opts
             assert parameter.opts[0] in PAGE
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_every_column_is_named(name: str) -> None:
+    assert f"`{name}`" in PAGE
