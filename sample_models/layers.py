@@ -21,7 +21,7 @@ def weight(*shape: int) -> nn.Parameter:
 def embedding(vocab_size: int, width: int) -> nn.Embedding:
     """A trainable table of ``vocab_size`` vectors; torch's own initialisation would sample normally."""
     table = weight(vocab_size, width).detach()
-    layer: nn.Embedding = nn.Embedding.from_pretrained(table, freeze=False)  # type: ignore[no-untyped-call]  # untyped
+    layer: nn.Embedding = nn.Embedding.from_pretrained(table, freeze=False)
     return layer
 
 

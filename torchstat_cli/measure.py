@@ -19,6 +19,7 @@ from torch import nn
 import torchstat_cli
 from torchstat_cli.calculators import Registry, user_registry
 from torchstat_cli.calculators.assemble import assemble
+from torchstat_cli.capture.guard import without_collection
 from torchstat_cli.capture.leaves import unwrap
 from torchstat_cli.capture.memo import Memo, shared_memo
 from torchstat_cli.capture.run import RunOptions, record_run
@@ -218,7 +219,7 @@ def _descend(
     rung, failure = None, None
     for rung in rungs:
         try:
-            return _profile(rung, _record(rung, settings), settings, origin), rung.notes
+            return _attempt(rung, settings, origin), rung.notes
         except (ValueUnknownError, ForwardError, TrainingError) as error:
             if not rung.on_meta or not _only_meta_explains(error):
                 raise _with_input_hint(error, rung.inputs) from error.__cause__
@@ -231,7 +232,7 @@ def _descend(
         room = memory_limit() - (assumed.total.memory if assumed is not None else 0)
         try:
             real = real_rung(room)
-            return _profile(real, _record(real, settings), settings, origin), (note, *real.notes)
+            return _attempt(real, settings, origin), (note, *real.notes)
         except (ForwardError, PlacementError) as error:
             if assumed is None:
                 raise _with_reason(error, failure) from error.__cause__
@@ -246,7 +247,7 @@ def _descend(
 def _assumed(rung: Rung, settings: Settings, origin: Origin) -> Profile | None:
     """The profile with unknown values answered by stated rules; None where that does not help either."""
     try:
-        return _profile(rung, _record(rung, settings, assume=True), settings, origin)
+        return _attempt(rung, settings, origin, assume=True)
     except (ValueUnknownError, ForwardError, TrainingError):
         return None
 
@@ -257,7 +258,12 @@ def _with_reason(error: ForwardError | PlacementError, failure: Exception) -> Ex
     return error
 
 
-def _record(rung: Rung, settings: Settings, *, assume: bool = False) -> Recording:
+@without_collection()
+def _attempt(rung: Rung, settings: Settings, origin: Origin, *, assume: bool = False) -> Profile:
+    return _profile(rung, _record(rung, settings, assume=assume), settings, origin)
+
+
+def _record(rung: Rung, settings: Settings, *, assume: bool) -> Recording:
     options = RunOptions(
         on_meta=rung.on_meta,
         train_mode=settings.mode == "train",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from itertools import count
 from typing import TypeVar
 
 from torchstat_cli.calculators.counting import per_element
@@ -39,12 +40,22 @@ _VIEW = Entry("(tag view)", "a view moves and computes nothing", "free by defini
 _POINTWISE = Entry("(tag pointwise)", pointwise_cost.__doc__ or "", CONVENTION, XLA, pointwise_cost)
 
 
+_EDITIONS = count(1)
+
+
 class Registry:
     """Formulas by operator name. A layer made by :meth:`child` adds to its parent and never changes it."""
 
     def __init__(self, parent: Registry | None = None) -> None:
         self._parent = parent
         self._entries: dict[str, Entry] = {}
+        self._edition = next(_EDITIONS)
+
+    @property
+    def edition(self) -> tuple[int, ...]:
+        """Names what the registry holds: another registry, or the same after a further claim, has another edition."""
+        below = self._parent.edition if self._parent is not None else ()
+        return (self._edition, *below)
 
     def child(self) -> Registry:
         """An empty layer over this registry, for a user's own operators."""
@@ -133,6 +144,7 @@ class Registry:
                     "claim one overload, as in 'mylib::op.overload', or drop one of the two",
                 )
         self._entries |= {key: Entry(key, words, convention, source, formula) for key in keys}
+        self._edition = next(_EDITIONS)
 
 
 def _checked(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from torchstat_cli.calculators.memory import allocated
@@ -33,9 +33,9 @@ def add_up(events: Iterable[Event], registry: Registry) -> Sums:
         FormulaError: a formula raised.
     """
     sums = Sums({}, {}, {})
-    work_of = _remembering(lambda op: _work(op, registry))
+    edition = registry.edition
     for event in events:
-        work, known = work_of(event.op)
+        work, known = _remembered_work(event.op, registry, edition)
         if not known:
             sums.unknown.setdefault(event.op.name, Counter())[event.path] += event.calls
         for total in (
@@ -48,16 +48,19 @@ def add_up(events: Iterable[Event], registry: Registry) -> Sums:
     return sums
 
 
-def _remembering(calculate: Callable[[OpRecord], tuple[Work, bool]]) -> Callable[[OpRecord], tuple[Work, bool]]:
-    """Equal calls share one record, so their work is worked out once."""
-    results: dict[int, tuple[Work, bool]] = {}
+_LIMIT = 50_000  # records whose work is remembered
+_remembered: dict[tuple[int, tuple[int, ...]], tuple[OpRecord, Work, bool]] = {}  # by record and registry's edition
 
-    def remembered(op: OpRecord) -> tuple[Work, bool]:
-        if id(op) not in results:
-            results[id(op)] = calculate(op)
-        return results[id(op)]
 
-    return remembered
+def _remembered_work(op: OpRecord, registry: Registry, edition: tuple[int, ...]) -> tuple[Work, bool]:
+    """Equal calls share one record, in this profile and the next, so their work is worked out once."""
+    key = id(op), edition
+    found = _remembered.get(key)
+    if found is None:
+        if len(_remembered) >= _LIMIT:
+            _remembered.clear()
+        found = _remembered[key] = (op, *_work(op, registry))  # keeping the record keeps its id
+    return found[1], found[2]
 
 
 def _work(op: OpRecord, registry: Registry) -> tuple[Work, bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import sys
 from collections.abc import Iterator
@@ -51,6 +52,18 @@ def untouched_model(model: nn.Module) -> Iterator[None]:
         yield
     finally:
         snapshot.restore()
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """Hold Python's cyclic garbage collector back: a run makes many records and tensors, and no cycles."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @contextmanager

@@ -16,11 +16,7 @@ class Site:
 
     path: str  # dotted name under which the module is first registered, "" is the root
     module: nn.Module
-
-    @property
-    def is_leaf(self) -> bool:
-        """A leaf has no child modules."""
-        return next(self.module.children(), None) is None
+    is_leaf: bool  # it has no child modules
 
     @property
     def takes_hooks(self) -> bool:
@@ -30,7 +26,11 @@ class Site:
 
 def find_sites(model: nn.Module) -> tuple[Site, ...]:
     """Every distinct module of ``model``, parents before children; a module under two names appears under its first."""
-    return tuple(Site(path, module) for path, module in model.named_modules())
+    return tuple(Site(path, module, _is_leaf(module)) for path, module in model.named_modules())
+
+
+def _is_leaf(module: nn.Module) -> bool:
+    return not module._modules or next(module.children(), None) is None
 
 
 def unwrap(model: nn.Module) -> tuple[nn.Module, str | None]:

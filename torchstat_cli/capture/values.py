@@ -241,14 +241,16 @@ def _written(func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
 
 def meta_like(tensor: torch.Tensor) -> torch.Tensor:
     """A meta tensor with the shape, strides and dtype of ``tensor``; a parameter stays a parameter."""
-    with torch.inference_mode(False), torch.no_grad():
-        if tensor.layout is torch.strided and type(tensor) in (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer):
-            twin = torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device="meta")
-        else:
-            twin = tensor.detach().to("meta")
-        if isinstance(tensor, torch.nn.Parameter):
-            return torch.nn.Parameter(twin, requires_grad=tensor.requires_grad)
-        return twin.requires_grad_(tensor.requires_grad) if tensor.is_leaf else twin
+    if torch.is_inference_mode_enabled():
+        with torch.inference_mode(False):
+            return meta_like(tensor)
+    if tensor.layout is torch.strided and type(tensor) in (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer):
+        twin = torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device="meta")
+    else:
+        twin = tensor.detach().to("meta")
+    if isinstance(tensor, torch.nn.Parameter):
+        return torch.nn.Parameter(twin, requires_grad=tensor.requires_grad)
+    return twin.requires_grad_() if tensor.requires_grad and tensor.is_leaf else twin
 
 
 def _leaves_meta(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
