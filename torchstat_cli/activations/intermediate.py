@@ -122,9 +122,7 @@ class IntermediateExtractor(IntermediateExtractorBase):
         for emb_format in formats:
             check_format(emb_format, 0 if self.compat else custom_position)
         if not self.intermediate_outputs:
-            raise SelectionError(
-                "nothing has been kept, so there is nothing to save", "register_hooks(), then run the model"
-            )
+            raise SelectionError("nothing has been kept to save", "register_hooks(), then run the model")
         if move_to_cpu and save_method != "safetensors":
             self.gpu_to_cpu()
         if reset:
@@ -132,12 +130,11 @@ class IntermediateExtractor(IntermediateExtractorBase):
         for emb_format in formats:
             folder = id_folder(output_folder, emb_format, output_id)
             for name, value in self.intermediate_outputs.items():
-                mask = self._nested_masks.get(name, self.mask)
                 array = main_tensor(name, value) if save_method == "safetensors" else self._array(name, value)
+                mask = self._nested_masks.get(name, self.mask)
                 pooled = self.emb_reformatting(array, emb_format, sequence_axis, custom_position, mask=mask)
                 write_array(folder, name, pooled, save_method)
-            if save_method != "safetensors":
-                write_dtypes(folder, self._dtypes)
+            write_dtypes(folder, {} if save_method == "safetensors" else self._dtypes)
 
     def _array(self, name: str, value: Any) -> Any:
         """One output as an array, the kept one left as it is."""

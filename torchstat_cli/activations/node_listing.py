@@ -94,6 +94,8 @@ def _kind(trace: Trace, node: fx.Node) -> tuple[Literal["input", "module", "oper
         return "input", "input"
     if node.op == "call_module":
         return "module", type(trace.root.get_submodule(str(node.target))).__name__
+    if node.op == "get_attr":
+        return "operator", "parameter"
     return "operator", node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "operator")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -58,20 +58,7 @@ def node_options(command: Command) -> Command:
 @click.command(name="nodes")
 @node_options
 @output_options("table", "csv", "json", "names")
-def command(
-    model: str,
-    inputs: tuple[str, ...],
-    inputs_from: str | None,
-    arguments: tuple[str, ...],
-    device: str,
-    engine: str,
-    compat: str | None,
-    mode: str,
-    pattern: str | None,
-    online: bool,
-    form: str,
-    output: str | None,
-) -> None:
+def command(mode: str, pattern: str | None, form: str, output: str | None, **choices: Any) -> None:
     """List what can be extracted from MODEL, in order of execution, with shapes and sizes.
 
     The names go into create_feature_extractor, and so do patterns: 'layer1.*', 'type:Conv2d', 'op:softmax', 'attn'.
@@ -79,22 +66,7 @@ def command(
     from torchstat_cli.report.writing import check_place, write
 
     check_place(output)
-    from torchstat_cli import api, inspecting
-
-    if inputs and inputs_from:
-        raise UsageError("--input and --inputs were both given", "give one of the two")
-    given = api.inputs_from(inputs_from) if inputs_from else api.input_specs(inputs) or None
-    with running("listing nodes") as progress:
-        listing = inspecting.list_spec_nodes(
-            model,
-            given,
-            engine=engine,  # type: ignore[arg-type]  # click lets only these words pass
-            compat=compat,
-            device=device,
-            arguments=api.parse_arguments(arguments),
-            online=online,
-            progress=progress,
-        )
+    listing = listed(**choices)
     for note in listing.notes:
         notice(note)
     notice(f"names found by the engine {listing.engine}")
@@ -102,6 +74,20 @@ def command(
     if not rows:
         raise UsageError(f"no node matches {pattern!r}", "write a glob such as 'layer1.*', or leave --filter out")
     write(render(rows, form), output)
+
+
+def listed(
+    model: str, inputs: tuple[str, ...], inputs_from: str | None, arguments: tuple[str, ...], **choices: Any
+) -> NodeListing:
+    """The nodes of the model, with progress on standard error."""
+    from torchstat_cli import api, inspecting
+
+    if inputs and inputs_from:
+        raise UsageError("--input and --inputs were both given", "give one of the two")
+    given = api.inputs_from(inputs_from) if inputs_from else api.input_specs(inputs) or None
+    factory_arguments = api.parse_arguments(arguments)
+    with running("listing nodes") as progress:
+        return inspecting.list_spec_nodes(model, given, arguments=factory_arguments, progress=progress, **choices)
 
 
 def chosen(listing: NodeListing, mode: str, pattern: str | None) -> list[tuple[NodeRecord, str]]:
@@ -139,5 +125,5 @@ def _record(node: NodeRecord, modes: str) -> dict[str, object]:
 
 def _texts(node: NodeRecord, modes: str, *, raw: bool) -> tuple[str, ...]:
     shape = ";".join(map(format_shape, node.shapes or ()))
-    size = "" if node.nbytes is None else str(node.nbytes) if raw else format_bytes(node.nbytes)
+    size = "" if not node.shapes or node.nbytes is None else str(node.nbytes) if raw else format_bytes(node.nbytes)
     return node.name, node.kind, node.type, shape, node.dtype or "", size, modes
