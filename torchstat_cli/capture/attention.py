@@ -59,6 +59,8 @@ class AttentionChoice:
         enable_gqa: bool = False,
     ) -> Tensor:
         """In place of ``torch.nn.functional.scaled_dot_product_attention``."""
+        if attn_mask is not None and query.is_meta and not attn_mask.is_meta:
+            attn_mask = torch.empty_like(attn_mask, device="meta")  # a stray real tensor, held outside the registries
         call = (query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa)
         backend = self._on_cpu_for(call) if self.asked == "auto" else _possible(self.asked, call)
         self._taken[backend] += 1
