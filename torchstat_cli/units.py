@@ -46,7 +46,7 @@ def format_share(part: int | float, whole: int | float) -> str:
 def format_seconds(value: float) -> str:
     """A duration in the unit that fits: ``0.0123`` is ``12.30 ms``."""
     for scale, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "us")):
-        if value >= scale:
+        if value >= scale * 0.999995:  # what would round to 1000 of the next smaller unit
             return f"{value / scale:.2f} {unit}"
     return f"{value / 1e-9:.0f} ns"
 
