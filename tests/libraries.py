@@ -76,3 +76,10 @@ def import_timm() -> ModuleType:
     """timm, which imports torchvision."""
     import_torchvision()
     return pytest.importorskip("timm")
+
+
+def import_transformers() -> ModuleType:
+    """transformers, which imports torchvision where it finds it."""
+    if importlib.util.find_spec("torchvision") is not None:
+        import_torchvision()
+    return pytest.importorskip("transformers")

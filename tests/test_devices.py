@@ -16,7 +16,9 @@ def test_sizes_and_sources() -> None:
         assert 8 <= device.gigabytes <= 512
 
 
-@pytest.mark.parametrize(("name", "hint"), [("a100", "a100-80gb or a100-40gb"), ("l4s", "did you mean"), ("x", "--budget")])
+@pytest.mark.parametrize(
+    ("name", "hint"), [("a100", "a100-80gb or a100-40gb"), ("l4s", "did you mean"), ("x", "--budget")]
+)
 def test_an_unknown_name_gets_a_remedy(name: str, hint: str) -> None:
     with pytest.raises(UsageError, match=f"no GPU named '{name}'") as caught:
         find_device(name)

@@ -33,7 +33,9 @@ def profiled(backend: str, model: nn.Module | None = None, **options: Any) -> ms
 
 
 def test_only_math_keeps_the_matrix_of_scores() -> None:
-    peaks = {backend: profiled(backend, train=True).total.peak or 0 for backend in ("math", "flash", "efficient", "auto")}
+    peaks = {
+        backend: profiled(backend, train=True).total.peak or 0 for backend in ("math", "flash", "efficient", "auto")
+    }
     scores = 4 * 256 * 256 * 2  # bytes, bfloat16
     assert peaks["math"] - peaks["flash"] > scores
     assert abs(peaks["efficient"] - peaks["flash"]) < scores / 4

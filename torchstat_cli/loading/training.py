@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any
@@ -75,7 +76,8 @@ def _torch_optimizers() -> dict[str, type[torch.optim.Optimizer]]:
 def _arguments(name: str, text: str, make: Any) -> dict[str, Any]:
     known = [key for key in inspect.signature(make).parameters if key != "params"]
     given = {}
-    for part in filter(None, text.split(",")):
+    # A comma ends an argument only before the next name: betas=(0.9, 0.95) is one.
+    for part in filter(None, re.split(r",(?=\s*\w+\s*=)", text)):
         key, equals, value = part.partition("=")
         if not equals or key.strip() not in known:
             hint = f"write {name}:key=value; known are {', '.join(known)}"
