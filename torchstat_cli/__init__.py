@@ -16,9 +16,11 @@ if TYPE_CHECKING:
         Extractor,
         IntermediateExtractor,
         IntermediateExtractorBase,
+        ObserveOptions,
         Recorder,
         create_feature_extractor,
         get_graph_node_names,
+        observe,
     )
     from torchstat_cli.api import Capture, formula, instrument, load_model, profile, stat
     from torchstat_cli.errors import ModelstatError
@@ -31,9 +33,11 @@ _HOMES = {
         "Extractor",
         "IntermediateExtractor",
         "IntermediateExtractorBase",
+        "ObserveOptions",
         "Recorder",
         "create_feature_extractor",
         "get_graph_node_names",
+        "observe",
     ),
     "errors": ("ModelstatError",),
     "records": ("Cost", "OpRecord", "Profile"),
@@ -49,6 +53,7 @@ __all__ = [
     "IntermediateExtractor",
     "IntermediateExtractorBase",
     "ModelstatError",
+    "ObserveOptions",
     "OpRecord",
     "Profile",
     "Recorder",
@@ -58,6 +63,7 @@ __all__ = [
     "get_graph_node_names",
     "instrument",
     "load_model",
+    "observe",
     "profile",
     "stat",
 ]
