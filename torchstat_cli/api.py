@@ -16,7 +16,7 @@ from torchstat_cli.capture.memo import Memo
 from torchstat_cli.capture.operators import dtype_name
 from torchstat_cli.capture.session import Session
 from torchstat_cli.capture.training import Loss, MakeOptimizer, TrainingRun, sum_of_outputs
-from torchstat_cli.errors import SpecError, UsageError
+from torchstat_cli.errors import InputError, SpecError, UsageError
 from torchstat_cli.loading import (
     DEFAULT_OPTIMIZER,
     Inputs,
@@ -29,6 +29,7 @@ from torchstat_cli.loading import (
     parse_input,
     place,
 )
+from torchstat_cli.loading.given import Shapes, as_shape, given_inputs
 from torchstat_cli.measure import Mode, Settings, live_provenance, profile_live, profile_spec
 from torchstat_cli.memory_records import TrainingSetup
 from torchstat_cli.records import Profile
@@ -49,8 +50,6 @@ __all__ = [
     "stat",
     "training_run",
 ]
-
-Shapes = Sequence[int] | Sequence[Sequence[int]]
 
 
 def profile(
@@ -107,7 +106,9 @@ def profile(
         attention=attention,
         training=training,
     )
-    given = _given_inputs(args, kwargs, input_shape)
+    if depth is not None and (not isinstance(depth, int) or depth < 0):
+        raise UsageError(f"depth={depth!r} is no depth", "give 0 for one row, 1 for the root's children, and so on")
+    given = given_inputs(args, kwargs, input_shape)
     result, _ = measure(model, given, settings)
     return Report.of(result if depth is None else result.folded(depth))
 
@@ -170,18 +171,6 @@ def measure(
     return profile_live(model, given, settings)
 
 
-def _given_inputs(
-    args: tuple[Any, ...], kwargs: Mapping[str, Any] | None, input_shape: Shapes | None
-) -> Inputs | tuple[InputSpec, ...] | None:
-    if input_shape is None:
-        return Inputs(args, dict(kwargs or {})) if args or kwargs else None
-    if args or kwargs:
-        raise UsageError("inputs were given both ready and as input_shape", "give one of the two")
-    single = tuple(entry for entry in input_shape if isinstance(entry, int))
-    shapes = [single] if single else [tuple(shape) for shape in input_shape if not isinstance(shape, int)]
-    return tuple(InputSpec(None, shape, None, None) for shape in shapes)
-
-
 def input_specs(texts: Sequence[str]) -> tuple[InputSpec, ...]:
     """Input specs as written on a command line: ``ids=1,16:int64<1000``.
 
@@ -213,8 +202,8 @@ def floating_dtype(name: str) -> torch.dtype:
 
 
 def operator_formulas() -> list[tuple[str, str, str, str]]:
-    """Every operator with a formula or free by definition: its name, the formula in words, the convention, the source."""
-    return [(entry.operator, entry.words, entry.convention, entry.source) for entry in user_registry().entries()]
+    """Every operator with a formula or free by definition: its name, the formula in words, convention and source."""
+    return [(entry.operator, entry.words, entry.convention, entry.source) for entry in operator_registry().entries()]
 
 
 def load_model(spec: str, *, device: str = "cpu", **arguments: Any) -> nn.Module:
@@ -230,8 +219,14 @@ def stat(model: nn.Module | str, input_size: Sequence[int]) -> Report:
     """torchstat's call: print the table of a model for one sample of ``input_size`` (C, H, W), and return the report.
 
     A batch axis of 1 is put before the size, as torchstat does.
+
+    Raises:
+        ModelstatError: see :func:`profile`.
     """
-    report = profile(model, input_shape=(1, *input_size))
+    size = as_shape(input_size)
+    if size is None:
+        raise InputError(f"input_size={input_size!r} is no shape", "write it without the batch: (3, 224, 224)")
+    report = profile(model, input_shape=(1, *size))
     print(report)
     return report
 
@@ -253,7 +248,7 @@ class Capture:
 
     def __init__(self, model: nn.Module) -> None:
         self._model, _ = unwrap(model)
-        self._session = Session(self._model, user_registry().knows, memo=Memo(skip_kernels=False))
+        self._session = Session(self._model, operator_registry().knows, memo=Memo(skip_kernels=False))
 
     def __enter__(self) -> Capture:
         self._session.__enter__()
@@ -267,7 +262,7 @@ class Capture:
     def profile(self) -> Report:
         """What has run so far, as a report."""
         recording = self._session.recording()
-        return Report.of(assemble(recording, live_provenance(self._model, recording), user_registry()))
+        return Report.of(assemble(recording, live_provenance(self._model, recording), operator_registry()))
 
 
 def instrument(model: nn.Module) -> Capture:
@@ -278,5 +273,10 @@ def instrument(model: nn.Module) -> Capture:
     capture.profile()
 
     Everything runs for real and as it would without; the model is left as it is.
+
+    Raises:
+        SpecError: ``model`` is not a module.
     """
+    if not isinstance(model, nn.Module):
+        raise SpecError(f"{model!r} is not a module", "build it first: ms.load_model('package.module:factory')")
     return Capture(model)

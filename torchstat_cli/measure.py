@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 import torchstat_cli
-from torchstat_cli.calculators import Registry, user_registry
+from torchstat_cli.calculators import Registry
 from torchstat_cli.calculators.assemble import assemble
 from torchstat_cli.capture.guard import without_collection
 from torchstat_cli.capture.leaves import unwrap
@@ -70,7 +70,7 @@ class Settings:
     memory: bool = False  # simulate which tensors live when
     attention: str = "auto"  # backend of scaled dot-product attention
     training: TrainingRun | None = None  # profile a training step; wants the mode "train"
-    registry: Registry = field(default_factory=user_registry)
+    registry: Registry = field(default_factory=operator_registry)
 
     def __post_init__(self) -> None:
         if self.mode not in ("eval", "train"):
@@ -188,9 +188,13 @@ def _rung(placed: Placed, inputs_for: InputsFor) -> Rung:
 
 def _live_rungs(model: nn.Module, given: Inputs | tuple[InputSpec, ...], settings: Settings) -> Iterator[Rung]:
     home = _home(model)
+    try:
+        wanted = home if settings.device == "auto" else torch.device(settings.device)
+    except RuntimeError as error:
+        raise UsageError(f"torch knows no device {settings.device!r}", "use auto, meta, cpu, cuda or mps") from error
     if settings.device in ("auto", "meta"):
         yield Rung(model, _live_inputs(model, given, "meta"), True, "meta")
-    elif torch.device(settings.device).type != home.type:
+    elif wanted.type != home.type:
         raise UsageError(
             f"the model lies on {home}, not on {settings.device}", f"move it first, or use device='auto' or '{home}'"
         )
