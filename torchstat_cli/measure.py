@@ -52,6 +52,7 @@ from torchstat_cli.loading import (
     place_on_cpu,
 )
 from torchstat_cli.loading.lazy import initialised
+from torchstat_cli.operators import operator_registry
 from torchstat_cli.records import InputRecord, Profile, Provenance, Recording
 
 Mode = Literal["eval", "train"]

@@ -26,7 +26,8 @@ ALLOWED: dict[str, set[str]] = {
     "fitting": BASE,
     "generating": {*BASE, "calculators", "capture", "loading", "measure"},
     "sizing": {*BASE, "fitting", "loading", "measure"},
-    "measure": {*BASE, "loading", "capture", "calculators", "__init__"},
+    "operators": {*BASE, "calculators", "capture"},
+    "measure": {*BASE, "loading", "capture", "calculators", "operators", "__init__"},
     "inspecting": {*BASE, "loading", "activations"},
     "api": {
         *BASE,
@@ -34,6 +35,7 @@ ALLOWED: dict[str, set[str]] = {
         "capture",
         "calculators",
         "measure",
+        "operators",
         "report",
         "activations",
         "gate",
