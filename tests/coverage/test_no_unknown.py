@@ -1,0 +1,99 @@
+"""No operator of the model libraries is unknown, parameters are the model's, and MAdds are what torch counts itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.coverage.references import built, reference_madds
+from tests.libraries import import_timm, import_torchvision, torchvision_operators
+from torchstat_cli.loading import find_model
+from torchstat_cli.measure import Settings, profile_spec
+from torchstat_cli.records import Profile
+
+pytestmark = pytest.mark.libraries
+
+HERE = Path(__file__).parent
+TIMM = (HERE / "timm.txt").read_text(encoding="utf-8").split()
+CONFIGURATIONS = json.loads((HERE / "transformers.json").read_text(encoding="utf-8"))
+
+# FlopCounterMode has no formula for the grouped product that experts run on.
+UNCOUNTED = ("aten._grouped_mm",)
+
+
+def _profile(spec: str) -> Profile:
+    return profile_spec(find_model(spec), None, Settings())[0]
+
+
+def _countable(profile: Profile) -> int:
+    return sum(operator.madds for operator in profile.operators if operator.op not in UNCOUNTED)
+
+
+def _check(spec: str, profile: Profile) -> None:
+    """Everything that must hold of a model."""
+    source = find_model(spec)
+    model, _ = built(source, "meta")
+    assert profile.unknown == ()
+    assert profile.total.params == sum(parameter.numel() for parameter in model.parameters())
+    assert profile.total.params == sum(row.params for row in profile.rows)
+    assert profile.total.flops == sum(row.flops for row in profile.rows)
+    assert _countable(profile) == reference_madds(source)
+
+
+@pytest.mark.parametrize("name", TIMM)
+def test_timm(name: str) -> None:
+    import_timm()
+    profile = _profile(f"timm/{name}")
+    assert (profile.provenance.placement, profile.provenance.assumptions) in (("meta", ()), ("meta+values", ()))
+    _check(f"timm/{name}", profile)
+
+
+def test_every_timm_module_has_its_model() -> None:
+    timm = import_timm()
+    modules = {timm.model_entrypoint(name).__module__.rpartition(".")[2] for name in TIMM}
+    known = {module for module in timm.list_modules() if timm.list_models(module=module)}
+    assert modules == known or timm.__version__ != "1.0.31"
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_transformers(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    import_torchvision()
+    (tmp_path / "config.json").write_text(json.dumps(CONFIGURATIONS[name]), encoding="utf-8")
+    profile = _profile(f"hf/{tmp_path}")
+    assert profile.provenance.assumptions == ()
+    _check(f"hf/{tmp_path}", profile)
+
+
+def test_torchvision_knows_every_operator() -> None:
+    """All builders at their usual inputs; ``tests/published`` holds their numbers."""
+    torchvision = import_torchvision()
+    with torchvision_operators():
+        for name in torchvision.models.list_models():
+            profile, _ = profile_spec(find_model(f"torchvision/{name}"), None, Settings(device="meta"))
+            assert profile.unknown == (), name
+            detects = torchvision.models.get_model_builder(name).__module__.startswith("torchvision.models.detection")
+            assert bool(profile.provenance.assumptions) == detects, name
+
+
+FAMILIES = ["alexnet", "convnext_tiny", "densenet121", "efficientnet_b0", "googlenet", "inception_v3", "maxvit_t"]
+FAMILIES += ["mnasnet0_5", "mobilenet_v2", "mobilenet_v3_small", "regnet_y_400mf", "resnet18", "resnext50_32x4d"]
+FAMILIES += [
+    "shufflenet_v2_x0_5",
+    "squeezenet1_1",
+    "swin_t",
+    "swin_v2_t",
+    "vgg11_bn",
+    "vit_b_16",
+    "r3d_18",
+    "mvit_v2_s",
+]
+FAMILIES += ["s3d", "raft_small", "lraspp_mobilenet_v3_large", "fcn_resnet50", "quantized_mobilenet_v2"]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_torchvision(name: str) -> None:
+    import_torchvision()
+    _check(f"torchvision/{name}", _profile(f"torchvision/{name}"))
