@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from torchstat_cli.cli.options import model_options, notice, output_options, run_options, training
+from torchstat_cli.cli.options import foreign_code, model_options, notice, output_options, run_options, training
 from torchstat_cli.cli.progress import counting
 from torchstat_cli.errors import UsageError
 
@@ -76,7 +76,7 @@ def command(
         device=known.name if known else None,
         source=known.source if known else None,
     )
-    with counting("simulating") as tried:
+    with foreign_code(), counting("simulating") as tried:
         result, notes = fit_spec(
             model,
             api.input_specs(inputs),

@@ -9,6 +9,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib import import_module
 
 import click
@@ -47,6 +48,10 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in COMMANDS:
+            # A model is followed by options; a word like a command that is followed by another word is a typo.
+            close = get_close_matches(args[0], COMMANDS, n=1)
+            if close and args[1:] and not args[1].startswith("-"):
+                raise click.UsageError(f"there is no command {args[0]!r}; did you mean {close[0]}?", ctx)
             args = [DEFAULT_COMMAND, *args]
         return super().resolve_command(ctx, args)
 
@@ -88,6 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     words = _global_options_first(list(sys.argv[1:] if arguments is None else arguments))
     debug = "--debug" in words
+    _reopen_closed_streams()
     try:
         result = modelstat.main(args=words or ["--help"], prog_name="modelstat", standalone_mode=False)
         sys.stdout.flush()
@@ -106,11 +112,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_UNDECIDED
     except click.ClickException as error:
         return _report(error.format_message(), None, error, debug)
+    except SystemExit as error:
+        return _report(f"the model ended the program: sys.exit({error.code!r})", "take that call out", error, debug)
     except MemoryError as error:
         return _report("out of memory", "use --device meta, a smaller batch or a smaller model", error, debug)
     except Exception as error:
         hint = "this is a bug in modelstat; please report it with the output of --debug"
         return _report(f"{type(error).__name__}: {error}", hint, error, debug)
+
+
+def _reopen_closed_streams() -> None:
+    """A standard stream that the caller closed (``>&-``) takes what nobody wants to read."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  (open for as long as the process lives)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115  (as above)
 
 
 def _global_options_first(words: list[str]) -> list[str]:
@@ -131,7 +147,7 @@ def _report(message: str, hint: str | None, error: BaseException, debug: bool) -
 
 def _usage_hint(error: click.UsageError) -> str:
     """Where the options are told; click itself names close matches."""
-    command = error.ctx.command_path if error.ctx is not None else "modelstat"
+    command = error.ctx.command_path if error.ctx is not None else "modelstat COMMAND"
     return f"see {command} --help"
 
 

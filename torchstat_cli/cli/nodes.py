@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from torchstat_cli.cli.options import Command, notice, output_options
+from torchstat_cli.cli.options import Command, foreign_code, notice, output_options
 from torchstat_cli.cli.running import running
 from torchstat_cli.errors import UsageError
 from torchstat_cli.units import format_bytes, format_shape
@@ -84,9 +84,9 @@ def listed(
 
     if inputs and inputs_from:
         raise UsageError("--input and --inputs were both given", "give one of the two")
-    given = api.inputs_from(inputs_from) if inputs_from else api.input_specs(inputs) or None
     factory_arguments = api.parse_arguments(arguments)
-    with running("listing nodes") as progress:
+    with foreign_code(), running("listing nodes") as progress:
+        given = api.inputs_from(inputs_from) if inputs_from else api.input_specs(inputs) or None
         return inspecting.list_spec_nodes(model, given, arguments=factory_arguments, progress=progress, **choices)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from typing import Any, TypeVar
 
 import click
@@ -155,6 +156,13 @@ def output_options(*formats: str) -> Callable[[Command], Command]:
         return command
 
     return add
+
+
+@contextmanager
+def foreign_code() -> Iterator[None]:
+    """Around everything that runs a model's code: what it prints goes to standard error, results alone to the output."""
+    with redirect_stdout(sys.stderr):
+        yield
 
 
 def notice(text: str) -> None:

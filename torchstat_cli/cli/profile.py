@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from torchstat_cli.cli.options import model_options, notice, output_options, run_options, training, view_options
+from torchstat_cli.cli.options import (
+    foreign_code,
+    model_options,
+    notice,
+    output_options,
+    run_options,
+    training,
+    view_options,
+)
 from torchstat_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -94,11 +102,13 @@ def command(
 
         tokens = parse_generation(generate)
         specs, options = api.input_specs(inputs), api.parse_arguments(arguments)
-        profile, notes = generation_spec(model, specs, settings, tokens, options, online=online)
+        with foreign_code():
+            profile, notes = generation_spec(model, specs, settings, tokens, options, online=online)
         _show(profile, notes, form, view, output)
         return
-    given = api.inputs_from(inputs_from) if inputs_from else api.input_specs(inputs) or None
-    profile, notes = api.measure(model, given, settings, api.parse_arguments(arguments), online=online)
+    with foreign_code():
+        given = api.inputs_from(inputs_from) if inputs_from else api.input_specs(inputs) or None
+        profile, notes = api.measure(model, given, settings, api.parse_arguments(arguments), online=online)
     _show(profile, notes, form, view, output)
 
 
