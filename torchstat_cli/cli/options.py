@@ -160,7 +160,7 @@ def output_options(*formats: str) -> Callable[[Command], Command]:
 
 @contextmanager
 def foreign_code() -> Iterator[None]:
-    """Around everything that runs a model's code: what it prints goes to standard error, results alone to the output."""
+    """Around all that runs a model's code: what it prints goes to standard error, results alone to the output."""
     with redirect_stdout(sys.stderr):
         yield
 
