@@ -41,7 +41,6 @@ class Case:
     inputs: Callable[[], dict[str, Tensor]]
     goal: float | None  # largest error in percent; None where kernels are known to allocate below the dispatcher
     loss: Callable[[Any], Tensor] | None = None
-    onednn: bool = True  # the CPU may use oneDNN, whose buffers no simulation sees
 
 
 class Checkpointed(nn.Module):
@@ -76,8 +75,7 @@ def cases(large: bool) -> Iterator[Case]:
     yield Case("unet", lambda: _channels_last(unet(width=32)), lambda: _channels_last_all(pictures()), 1.5)
     yield Case("unet, NCHW", lambda: unet(width=32), pictures, None)
     tokens = lambda: {"ids": torch.zeros(32, 64, dtype=torch.int64)}  # noqa: E731
-    yield Case("lstm", lambda: lstm_classifier(hidden=256), tokens, 1.5, onednn=False)
-    yield Case("lstm, oneDNN", lambda: lstm_classifier(hidden=256), tokens, None)
+    yield Case("lstm", lambda: lstm_classifier(hidden=256), tokens, 1.5)
     yield Case("checkpointed", Checkpointed, lambda: {"tokens": torch.randn(8, 256, 256)}, 0.1)
 
 
@@ -131,11 +129,6 @@ def simulated(case: Case, optimizer: str, attention: str) -> dict[str, int]:
 def real(case: Case, optimizer: str, device: str) -> dict[str, int]:
     """The allocator's peaks in bytes by phase."""
     torch.manual_seed(0)
-    with torch.backends.mkldnn.flags(enabled=case.onednn):
-        return _real(case, optimizer, device)
-
-
-def _real(case: Case, optimizer: str, device: str) -> dict[str, int]:
     model = case.build().to(device)
     inputs = {name: tensor.to(device) for name, tensor in case.inputs().items()}
     held = sum(
@@ -219,7 +212,8 @@ def main() -> int:
     missed = False
     for case in cases(large=on_cuda):
         if options.only in (None, case.name):
-            goal = 5.0 if on_cuda else case.goal
+            # cuDNN keeps a workspace for recurrent layers, of which the plain form that meta runs knows nothing.
+            goal = case.goal if not on_cuda else None if case.name.startswith("lstm") else 5.0
             missed |= _measure(case, table, optimizer, options.device, goal)
             gc.collect()
     Console(width=None if sys.stdout.isatty() else 120).print(table)

@@ -80,5 +80,5 @@ def test_multihead_attention_is_reached_and_everything_is_put_back() -> None:
 
 
 def test_a_real_device_refuses_what_it_cannot_do() -> None:
-    with pytest.raises(ForwardError, match="No (available kernel|viable backend)"):
+    with pytest.raises(ForwardError, match=r"No (available kernel|viable backend)"):
         profiled("efficient", device="cpu")

@@ -16,6 +16,7 @@ from torchstat_cli.capture.allocator import allocator_peak
 from torchstat_cli.capture.attention import attention_backend
 from torchstat_cli.capture.liveness import watching_resizes
 from torchstat_cli.capture.memo import Memo, shared_memo
+from torchstat_cli.capture.recurrent import lstm_of_the_cpu
 from torchstat_cli.capture.session import PreparedRun, prepared_run, run_error
 from torchstat_cli.capture.tape import Knows
 from torchstat_cli.capture.training import TrainingRun, record_steps, take_steps
@@ -65,12 +66,14 @@ def record_run(
         liveness = watch_memory(run.session, run.args, run.kwargs) if options.memory else None
         if liveness is not None:
             stack.enter_context(watching_resizes(liveness))
+            run.session.tape.transients = Transients(options.memo) if options.on_meta else None
         if options.training is not None:
+            if options.on_meta and options.attention == "auto":
+                stack.enter_context(lstm_of_the_cpu())
             recording = record_steps(run, options.training, liveness, on_meta=options.on_meta)
         else:
             if liveness is not None:
                 stack.enter_context(liveness.phase(1, "forward"))
-                run.session.tape.transients = Transients(options.memo) if options.on_meta else None
             recording = _record_forward(run, options.gradients)
         recording = replace(recording, attention=choice.words)
         if liveness is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from torchstat_cli.capture.metadata.rules import new, plain, rule
@@ -26,6 +27,50 @@ def _lstm(
     if cell.shape != hidden.shape or not plain(hidden, cell):
         return NotImplemented
     return output, new(hidden.shape, hidden), new(cell.shape, cell)
+
+
+@rule("mkldnn_rnn_layer", corrects=True)
+def _onednn_layer(
+    input: Tensor,
+    weight: Tensor,
+    recurrent_weight: Tensor,
+    bias: Tensor,
+    recurrent_bias: Tensor,
+    hidden: Tensor,
+    cell: Tensor,
+    reverse: bool,
+    batch_sizes: Any,
+    mode: int,
+    hidden_size: int,
+    *rest: Any,
+) -> Any:
+    """As torch's own meta kernel, but with the workspace, which that leaves empty."""
+    if mode != 2 or not plain(input, hidden, cell) or hidden.dim() != 2:
+        return NotImplemented
+    steps, batch = input.shape[0], input.shape[1]
+    workspace = _onednn_workspace(steps * batch, input.shape[2], hidden_size)
+    return (
+        new((steps, batch, hidden_size), input),
+        new(tuple(hidden.shape), hidden),
+        new(tuple(cell.shape), cell),
+        new((workspace,), input, torch.uint8),
+    )
+
+
+def _onednn_workspace(cells: int, input_size: int, hidden_size: int) -> int:
+    """Bytes that oneDNN keeps of an LSTM layer for its backward pass.
+
+    Found by asking torch 2.13 for layers of many sizes: per cell 4 gates, 5 vectors as wide as the hidden state and 6 as
+    wide as the wider of input and hidden state, in float32, each padded; less than 0.2 MiB beyond that is left out.
+    """
+    wide = max(padded(input_size), padded(hidden_size))
+    return 4 * cells * (padded(4 * hidden_size) + 5 * padded(hidden_size) + 6 * wide)
+
+
+def padded(width: int) -> int:
+    """A row's width in whole cache lines of 16 numbers, and one more where rows would meet in the same cache set."""
+    lines = -(-width // 16) * 16
+    return lines + 16 if lines % 256 == 0 else lines
 
 
 @rule("gru.input", "rnn_tanh.input", "rnn_relu.input")
