@@ -94,8 +94,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = _global_options_first(list(sys.argv[1:] if arguments is None else arguments))
     debug = "--debug" in words
     _reopen_closed_streams()
+    if "_MODELSTAT_COMPLETE" in os.environ:  # a shell asks for completions; click answers and exits
+        modelstat.main(words, prog_name="modelstat")
     try:
-        result = modelstat.main(args=words or ["--help"], prog_name="modelstat", standalone_mode=False)
+        # Not click's own main, which ends a closed pipe with 1: that code is for broken limits alone.
+        with modelstat.make_context("modelstat", words or ["--help"]) as context:
+            result = modelstat.invoke(context)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as stop:

@@ -1,0 +1,40 @@
+"""Run the command line in this process, as fast as a function call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from torchstat_cli.cli.main import main
+
+MLP = "sample_models.mlp:mlp"
+"""A model with example inputs, whose spec asks no model library: nothing to notice on standard error."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> Outcome:
+    """The outcome of ``modelstat WORDS``."""
+    capsys.readouterr()
+    code = main(list(words))
+    return Outcome(code, *capsys.readouterr())
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """The error of a command that must end with one sentence, a remedy, exit code 2 and an empty standard output."""
+    outcome = run(capsys, *words)
+    lines = outcome.err.splitlines()
+    assert (outcome.code, outcome.out) == (2, "")
+    assert lines[0].startswith("error: ")
+    assert len(lines) >= 2, "no remedy"
+    assert all(line.startswith("  ") for line in lines[1:])
+    assert "Traceback" not in outcome.err
+    return outcome.err
