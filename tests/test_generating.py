@@ -15,7 +15,7 @@ from torchstat_cli.cli.main import main
 from torchstat_cli.errors import UsageError
 from torchstat_cli.generating import generation_spec, parse_generation
 from torchstat_cli.loading import InputSpec, find_model, place
-from torchstat_cli.measure import Settings
+from torchstat_cli.measuring import Settings
 
 CONFIG = {
     "model_type": "llama",

@@ -10,7 +10,7 @@ import pytest
 from tests.coverage.references import built, reference_madds
 from tests.libraries import import_timm, import_torchvision, torchvision_operators
 from torchstat_cli.loading import find_model
-from torchstat_cli.measure import Settings, profile_spec
+from torchstat_cli.measuring import Settings, profile_spec
 from torchstat_cli.records import Profile
 
 pytestmark = pytest.mark.libraries

@@ -9,7 +9,7 @@ import pytest
 
 from tests.libraries import import_torchvision, torchvision_operators
 from torchstat_cli.loading import InputSpec, find_model
-from torchstat_cli.measure import Settings, profile_spec
+from torchstat_cli.measuring import Settings, profile_spec
 from torchstat_cli.records import Profile
 
 pytestmark = pytest.mark.libraries

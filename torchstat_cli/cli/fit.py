@@ -58,7 +58,7 @@ def command(
         raise UsageError("ready inputs cannot be made larger", "give shapes with --input instead of --inputs")
     nbytes, known = _memory(budget, gpu)
     from torchstat_cli import api
-    from torchstat_cli.measure import Settings
+    from torchstat_cli.measuring import Settings
     from torchstat_cli.sizing import FitRequest, fit_spec
 
     settings = Settings(

@@ -79,7 +79,7 @@ def command(
     check_place(output)
 
     from torchstat_cli import api
-    from torchstat_cli.measure import Settings
+    from torchstat_cli.measuring import Settings
 
     if inputs and inputs_from:
         raise UsageError(

@@ -1,0 +1,116 @@
+"""The profile of a spec, and of a live model."""
+
+from __future__ import annotations
+
+import inspect
+
+from torch import nn
+
+from torchstat_cli.capture.leaves import unwrap
+from torchstat_cli.errors import InputError, PlacementError, UsageError
+from torchstat_cli.loading import (
+    Inputs,
+    InputSpec,
+    ModelSource,
+    default_inputs,
+    inputs_on,
+    make_inputs,
+    memory_limit,
+    place,
+    place_on_cpu,
+)
+from torchstat_cli.measuring.durations import with_durations
+from torchstat_cli.measuring.ladder import descend
+from torchstat_cli.measuring.provenance import source_line
+from torchstat_cli.measuring.rungs import (
+    Rung,
+    as_rung,
+    floating_dtype,
+    home_of,
+    live_inputs,
+    live_rungs,
+    spec_rungs,
+)
+from torchstat_cli.measuring.settings import Settings
+from torchstat_cli.records import Profile
+
+
+def profile_spec(
+    source: ModelSource, given: Inputs | tuple[InputSpec, ...] | None, settings: Settings
+) -> tuple[Profile, tuple[str, ...]]:
+    """The profile of what a spec points at, and notes on how it was reached.
+
+    Args:
+        source: what to build.
+        given: ready inputs, specs of dummy inputs, or None for the model's own example.
+        settings: how to run.
+
+    Raises:
+        ModelstatError: see the tree; the model cannot be built, placed or run, or its inputs are missing.
+    """
+
+    def inputs_for(model: nn.Module, device: str) -> Inputs:
+        dtype = settings.dtype or floating_dtype(model)
+        if given is None:
+            inputs = default_inputs(source, device=device, dtype=dtype)
+            if inputs is None:
+                raise _missing_inputs(source.spec, model)
+            return inputs
+        if isinstance(given, tuple):
+            return make_inputs(given, device=device, dtype=dtype)
+        return inputs_on(given, device=device)
+
+    def real_rung(room: int) -> Rung:
+        return as_rung(place_on_cpu(source, dtype=settings.dtype, limit_bytes=room), inputs_for)
+
+    profile, notes = descend(
+        spec_rungs(source, inputs_for, settings),
+        real_rung if settings.device == "auto" else None,
+        settings,
+        (source.spec, source.resolved, source.source),
+    )
+    if settings.time:
+        device = "cpu" if settings.device in ("auto", "meta") else settings.device
+        rung = as_rung(place(source, device, dtype=settings.dtype), inputs_for)
+        profile = with_durations(profile, rung, settings)
+    return profile, (*source.notices, *notes)
+
+
+def profile_live(
+    model: nn.Module, given: Inputs | tuple[InputSpec, ...], settings: Settings
+) -> tuple[Profile, tuple[str, ...]]:
+    """The profile of a live model, which stays where it is and as it is, and notes on how it was reached.
+
+    Raises:
+        ModelstatError: see the tree; the model cannot be run.
+    """
+    inner, note = unwrap(model)
+    home = home_of(inner)
+
+    def real_rung(room: int) -> Rung:
+        if home.type == "cpu" and room < 0:
+            raise PlacementError(
+                "the run would need more memory than may be used", "use device='cpu' to run it all the same"
+            )
+        return Rung(inner, live_inputs(inner, given, str(home)), False, str(home))
+
+    profile, notes = descend(
+        live_rungs(inner, given, settings),
+        real_rung if settings.device == "auto" and home.type != "meta" else None,
+        settings,
+        (None, f"{type(inner).__module__}:{type(inner).__qualname__}", source_line(type(inner))),
+    )
+    if settings.time:
+        if home.type == "meta":
+            raise UsageError("a model on meta cannot be timed", "build it on the device that counts")
+        profile = with_durations(profile, real_rung(memory_limit()), settings)
+    return profile, ((note, *notes) if note else notes)
+
+
+def _missing_inputs(spec: str, model: nn.Module) -> InputError:
+    parameters = [p for p in inspect.signature(model.forward).parameters.values() if p.default is p.empty]
+    wanted = ", ".join(p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY))
+    return InputError(
+        f"{spec} does not say what input it takes; its forward wants {wanted or 'something'}",
+        "give one: --input 1,3,224,224 (or --inputs module:function)",
+    )
