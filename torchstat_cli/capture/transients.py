@@ -151,8 +151,8 @@ def _onednn_buffers(record: OpRecord) -> int:
 def _onednn_layers(record: OpRecord) -> int:
     """What an LSTM of several layers holds in its last operator, beyond its results.
 
-    That is the layer's input, the gates, the weights in oneDNN's layout, and with two directions one output of the layer
-    before, which torch lets go only when the new one is there.
+    That is the layer's input, the gates, the weights in oneDNN's layout, and with two directions one output of the
+    layer before, which torch lets go only when the new one is there.
     """
     input, weights = record.tensor("input"), record.tensors("params")
     several, both = record.arguments["num_layers"] > 1, bool(record.arguments["bidirectional"])

@@ -60,8 +60,8 @@ def _onednn_layer(
 def _onednn_workspace(cells: int, input_size: int, hidden_size: int) -> int:
     """Bytes that oneDNN keeps of an LSTM layer for its backward pass.
 
-    Found by asking torch 2.13 for layers of many sizes: per cell 4 gates, 5 vectors as wide as the hidden state and 6 as
-    wide as the wider of input and hidden state, in float32, each padded; less than 0.2 MiB beyond that is left out.
+    Found by asking torch 2.13 for layers of many sizes: per cell 4 gates, 5 vectors as wide as the hidden state and 6
+    as wide as the wider of input and hidden state, in float32, each padded; what little there is beyond is left out.
     """
     wide = max(padded(input_size), padded(hidden_size))
     return 4 * cells * (padded(4 * hidden_size) + 5 * padded(hidden_size) + 6 * wide)
