@@ -31,9 +31,8 @@ from torchstat_cli.loading import (
 )
 from torchstat_cli.loading.given import Shapes, as_shape, given_inputs
 from torchstat_cli.measuring import Mode, Settings, live_provenance, profile_live, profile_spec
-from torchstat_cli.memory_records import TrainingSetup
 from torchstat_cli.operators import operator_registry
-from torchstat_cli.records import Profile
+from torchstat_cli.records import Profile, TrainingSetup
 from torchstat_cli.report.report import Report
 
 __all__ = [

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from torchstat_cli.errors import ModelError, ModelstatError
-from torchstat_cli.memory_records import FitPoint
+from torchstat_cli.records import FitPoint
 
 LIMIT = 1 << 20
 """No size larger than this is tried."""

@@ -14,8 +14,7 @@ from torchstat_cli.capture.run import RunOptions
 from torchstat_cli.errors import UsageError
 from torchstat_cli.loading import InputSpec, find_model, place
 from torchstat_cli.measuring import Settings, profile_spec
-from torchstat_cli.memory_records import GenerationPart, GenerationProfile
-from torchstat_cli.records import Profile
+from torchstat_cli.records import GenerationPart, GenerationProfile, Profile
 
 _METRICS = ("madds", "flops", "mem_read", "mem_write")
 _TOKENS = "input_ids"

@@ -10,8 +10,7 @@ from torchstat_cli.errors import UsageError
 from torchstat_cli.fitting import LIMIT, search_largest
 from torchstat_cli.loading import InputSpec, find_model
 from torchstat_cli.measuring import Settings, profile_spec
-from torchstat_cli.memory_records import FitPoint, FitResult
-from torchstat_cli.records import InputRecord, Profile
+from torchstat_cli.records import FitPoint, FitResult, InputRecord, Profile
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from torchstat_cli.calculators.peak import memory_profile, module_memory
-from torchstat_cli.memory_records import Block, Frame, MemoryLog, ModuleMemory, Phase
+from torchstat_cli.records import Block, Frame, MemoryLog, ModuleMemory, Phase
 
 LOG = MemoryLog(
     blocks=(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import torchstat_cli as ms
-from torchstat_cli.memory_records import MemoryProfile
+from torchstat_cli.records import MemoryProfile
 
 KIB = 4096
 

@@ -19,7 +19,7 @@ from sample_models.resnet import resnet18
 from sample_models.unet import unet
 from sample_models.vit import vit_tiny
 from torchstat_cli.errors import SpecError, TrainingError, UsageError
-from torchstat_cli.memory_records import TrainingCost
+from torchstat_cli.records import TrainingCost
 
 
 def trained(model: nn.Module, *inputs: Tensor, **options: Any) -> ms.Report:

@@ -35,7 +35,7 @@ def test_activations_cost_what_the_table_says(name: str, operations: int) -> Non
 
 
 def test_the_version_of_the_rules_is_the_one_in_the_code() -> None:
-    assert f"`RULES` in `torchstat_cli/records.py`, now {RULES}." in PAGE
+    assert f"`RULES` in `torchstat_cli/records/profile.py`, now {RULES}." in PAGE
 
 
 class Attention(nn.Module):

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import torchstat_cli as ms
-from torchstat_cli.memory_records import CLASSES, MemoryProfile, Moment
+from torchstat_cli.records import CLASSES, MemoryProfile, Moment
 from torchstat_cli.report.observed import thinned
 from torchstat_cli.report.timeline import timeline
 

@@ -11,7 +11,6 @@ from torchstat_cli.calculators.peak import memory_profile, module_memory
 from torchstat_cli.calculators.registry import Registry
 from torchstat_cli.calculators.training import module_training, training_profile
 from torchstat_cli.calculators.work import WORK, Sums, Work, add_up
-from torchstat_cli.memory_records import TrainingCost
 from torchstat_cli.records import (
     SUMMED,
     ModuleFacts,
@@ -21,6 +20,7 @@ from torchstat_cli.records import (
     Provenance,
     Recording,
     Totals,
+    TrainingCost,
     UnknownOperator,
 )
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
 
-from torchstat_cli.memory_records import (
+from torchstat_cli.records import (
     CLASSES,
     Block,
     MemoryLog,

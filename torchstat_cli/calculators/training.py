@@ -7,8 +7,7 @@ from collections.abc import Mapping
 
 from torchstat_cli.calculators.registry import Registry
 from torchstat_cli.calculators.work import Sums, Work, add_up
-from torchstat_cli.memory_records import PhaseTotal, TrainingCost, TrainingProfile, TrainingSetup
-from torchstat_cli.records import Recording
+from torchstat_cli.records import PhaseTotal, Recording, TrainingCost, TrainingProfile, TrainingSetup
 
 _FIRST, _SECOND = 1, 2
 

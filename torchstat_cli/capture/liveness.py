@@ -14,8 +14,7 @@ from typing import Any
 import torch
 
 from torchstat_cli.capture.replacing import replaced
-from torchstat_cli.memory_records import Block, Frame, MemoryLog, Phase
-from torchstat_cli.records import OpRecord
+from torchstat_cli.records import Block, Frame, MemoryLog, OpRecord, Phase
 
 
 class _Live:

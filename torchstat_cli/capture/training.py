@@ -17,8 +17,7 @@ from torchstat_cli.capture.session import PreparedRun, run_error
 from torchstat_cli.capture.trees import tensors_in
 from torchstat_cli.capture.values import ValueUnknownError
 from torchstat_cli.errors import ModelstatError, TrainingError
-from torchstat_cli.memory_records import TrainingSetup
-from torchstat_cli.records import Event, PhaseEvents, Recording
+from torchstat_cli.records import Event, PhaseEvents, Recording, TrainingSetup
 from torchstat_cli.units import format_shape
 
 STEPS = (1, 2)

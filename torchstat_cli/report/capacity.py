@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 
-from torchstat_cli.memory_records import CLASSES, NOT_MODELLED, FitPoint, FitResult
-from torchstat_cli.records import SCHEMA
+from torchstat_cli.records import CLASSES, NOT_MODELLED, SCHEMA, FitPoint, FitResult
 from torchstat_cli.units import format_bytes, format_share
 
 _BAR = 30

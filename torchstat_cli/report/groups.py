@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torchstat_cli.memory_records import TrainingCost
-from torchstat_cli.records import SUMMED, ModuleRecord, Totals, summed_training
+from torchstat_cli.records import SUMMED, ModuleRecord, Totals, TrainingCost, summed_training
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from torchstat_cli.memory_records import (
+from torchstat_cli.records import (
     CLASSES,
     NOT_MODELLED,
     GenerationProfile,
     MemoryProfile,
     Moment,
+    Profile,
     TrainingProfile,
 )
-from torchstat_cli.records import Profile
 
 _MOMENTS = 1000
 """A longer timeline is thinned: of each stretch of operators its highest moment, so that peaks stay."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from torchstat_cli.memory_records import GenerationProfile, MemoryProfile, Share, TrainingProfile
+from torchstat_cli.records import GenerationProfile, MemoryProfile, Share, TrainingProfile
 from torchstat_cli.units import format_bytes, format_count
 
 _HOLDERS = 3

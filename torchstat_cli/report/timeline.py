@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from itertools import accumulate
 
-from torchstat_cli.memory_records import CLASSES, MemoryProfile, Moment
+from torchstat_cli.records import CLASSES, MemoryProfile, Moment
 from torchstat_cli.report.observed import thinned
 from torchstat_cli.units import format_bytes
 

@@ -1,9 +1,9 @@
-"""The frozen records of memory and training: what lived when, and what each phase of a step costs."""
+"""What lived when: the log of a run's memory, and what is worked out from it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 CLASSES = ("parameter", "buffer", "input", "activation", "temporary", "gradient", "optimizer")
 """What live bytes are told apart by; every tuple of bytes by class is in this order.
@@ -123,105 +123,3 @@ class MemoryProfile:
     def at_peak(self) -> Mapping[str, int]:
         """Bytes by class at the peak."""
         return dict(zip(CLASSES, self.peak.live, strict=True))
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingCost:
-    """How the cost of the second training step divides into its phases, of one module or of the whole model."""
-
-    forward_madds: int = 0
-    forward_flops: int = 0
-    backward_madds: int = 0  # recomputed forwards included
-    backward_flops: int = 0
-    optimizer_flops: int = 0
-    step1_flops: int = 0  # the first step, in which optimisers make their states
-    step2_flops: int = 0
-
-    def __add__(self, other: TrainingCost) -> TrainingCost:
-        return TrainingCost(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
-
-
-@dataclass(frozen=True, slots=True)
-class PhaseTotal:
-    """What one phase of one training step costs."""
-
-    step: int
-    phase: str
-    madds: int
-    flops: int
-    mem_read: int  # bytes
-    mem_write: int  # bytes
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingSetup:
-    """How a run trained."""
-
-    optimizer: str  # as asked for: "adamw", "sgd:lr=0.1"
-    loss: str
-    autocast: str | None = None  # dtype
-    accumulate: int = 1  # forward and backward passes per step
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingProfile:
-    """Two training steps, phase by phase."""
-
-    setup: TrainingSetup
-    phases: tuple[PhaseTotal, ...]
-    total: TrainingCost
-
-
-@dataclass(frozen=True, slots=True)
-class FitPoint:
-    """The simulated peak at one size."""
-
-    size: int  # of the axes that vary
-    peak: int  # bytes
-    by_class: tuple[int, ...]  # bytes at the peak, in the order of CLASSES
-    path: str  # module at the peak
-    phase: str  # phase of the peak
-
-    @property
-    def dominant(self) -> str:
-        """The class that holds most at the peak."""
-        return CLASSES[max(range(len(CLASSES)), key=self.by_class.__getitem__)]
-
-
-@dataclass(frozen=True, slots=True)
-class FitResult:
-    """What fits a budget."""
-
-    model: str
-    varied: tuple[str, ...]  # axes that vary: "axis 0 of input_ids"
-    budget: int  # bytes
-    device: str | None  # known device that the budget is of
-    source: str | None  # where its size is from
-    points: tuple[FitPoint, ...]  # in ascending order of size
-    best: FitPoint | None  # the largest that fits; None when none does
-    limit: int  # no larger size was tried
-    obstacle: str | None = None  # why the next larger size does not run, where that ends the search
-
-
-@dataclass(frozen=True, slots=True)
-class GenerationPart:
-    """What one part of generating text costs."""
-
-    name: str  # "prefill", "first decode", "last decode", "all decodes"
-    steps: int  # forward calls
-    madds: int
-    flops: int
-    mem_read: int  # bytes
-    mem_write: int  # bytes
-
-
-@dataclass(frozen=True, slots=True)
-class GenerationProfile:
-    """Prefill and decoding of a causal language model."""
-
-    prompt: int  # tokens
-    new: int  # tokens generated; the prefill gives the first
-    batch: int  # sequences
-    parts: tuple[GenerationPart, ...]
-    cache_bytes: int  # of the key-value cache at the end
-    observed: int  # decoding steps that were run; the others follow from them

@@ -1,0 +1,72 @@
+"""What capture saw of one run: everything that it hands to the calculators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torchstat_cli.records.memory import MemoryLog
+from torchstat_cli.records.operators import OpRecord, Shape
+from torchstat_cli.records.training import TrainingSetup
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedTensor:
+    """A parameter or buffer where a module registers it."""
+
+    name: str
+    key: int  # equal for the same tensor under several names
+    numel: int
+    nbytes: int
+    trainable: bool
+    touched: bool  # an operator read or wrote it
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleFacts:
+    """What capture saw of one module."""
+
+    path: str
+    type: str
+    is_leaf: bool
+    calls: int
+    input_shape: tuple[Shape, ...]
+    output_shape: tuple[Shape, ...]
+    dtype: str | None
+    attrs: Mapping[str, Any]
+    parameters: tuple[OwnedTensor, ...]  # registered on this very module
+    buffers: tuple[OwnedTensor, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Equal operator calls within one module."""
+
+    op: OpRecord
+    path: str  # innermost running module
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseEvents:
+    """What ran in one phase of one training step; a phase that ran several times has several of these."""
+
+    step: int  # from 1
+    phase: str  # "forward", "backward", "optimizer"
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Everything that capture hands to the calculators."""
+
+    modules: tuple[ModuleFacts, ...]  # order of registration, parents before children
+    order: tuple[str, ...]  # paths in order of first execution, or of first operator; then those never called
+    events: tuple[Event, ...]
+    assumptions: tuple[str, ...] = ()
+    carried_values: bool = False  # small known values answered a question that meta tensors cannot
+    training: tuple[PhaseEvents, ...] = ()  # both steps in order; ``events`` are then those of the second step
+    setup: TrainingSetup | None = None  # only when the run trained
+    memory: MemoryLog | None = None  # only when the run watched memory
+    attention: str = "auto"  # backend of scaled dot-product attention
