@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from torchstat_cli.capture.replacing import replaced
+
 _CONTAINERS = (dict, list, set)
 
 
@@ -88,11 +90,17 @@ def untouched_generators() -> Iterator[None]:
 @contextmanager
 def without_compiler() -> Iterator[None]:
     """Run compiled modules and functions as the eager code they came from: compiled graphs hide their operators."""
-    if "torch._dynamo" not in sys.modules:  # nothing can be compiled yet, and importing it takes a second
-        yield
-        return
-    with torch.compiler.set_stance("force_eager"):
-        yield
+    if "torch._dynamo" in sys.modules:
+        with torch.compiler.set_stance("force_eager"):
+            yield
+    else:  # nothing is compiled yet, and importing the compiler takes a second: what asks for it now gets eager code
+        with replaced(torch, "compile", _leave_as_it_is):
+            yield
+
+
+def _leave_as_it_is(model: Any = None, **options: Any) -> Any:
+    """``torch.compile``, which is a decorator with options too."""
+    return (lambda given: given) if model is None else model
 
 
 @contextmanager

@@ -97,6 +97,13 @@ def describe_call(func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any
     return OpRecord(operator_name(func), func._overloadname, arguments, outputs, tags)
 
 
+def describe_tensors(arguments: object, result: object) -> tuple[tuple[TensorRecord, ...], tuple[TensorRecord, ...]]:
+    """The records of every tensor among the arguments and in the result of one call."""
+    storages = _StorageNumbers()
+    inputs = tuple(storages.describe(tensor) for tensor in tensors_in(arguments))
+    return inputs, tuple(storages.describe(tensor) for tensor in tensors_in(result))
+
+
 @dataclass(frozen=True, slots=True)
 class Traits:
     """What is true of every call of an operator; asked once per operator and process."""

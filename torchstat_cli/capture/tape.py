@@ -7,10 +7,11 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import torch
-from torch._ops import OpOverload
+from torch._ops import HigherOrderOperator, OpOverload
 from torch.nn import Parameter
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from torchstat_cli.capture.higher_order import describe_higher_order, run_higher_order
 from torchstat_cli.capture.liveness import Liveness
 from torchstat_cli.capture.memo import Memo
 from torchstat_cli.capture.operators import argument_tensors, describe_call, operator_name, operator_tags, traits
@@ -59,6 +60,8 @@ class OperatorTape(TorchDispatchMode):
         self._records: dict[int, OpRecord] = {}
         self._decomposed: dict[OpOverload, bool] = {}
 
+    supports_higher_order_operators = True
+
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
         """Leave the dispatch function unwrapped: torch's wrapper imports the compiler on the first operator, 0.9 s."""
@@ -70,14 +73,21 @@ class OperatorTape(TorchDispatchMode):
         return ((self._records[number], module, calls) for (number, module), calls in self._calls.items())
 
     def __torch_dispatch__(
-        self, func: OpOverload, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        self,
+        func: OpOverload | HigherOrderOperator,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
         if self.paused:
             return func(*args, **kwargs)
         if types and any(kind not in _PLAIN_TYPES and _has_own_dispatch(kind) for kind in types):
             return NotImplemented  # a tensor subclass first turns the call into calls on plain tensors
-        record, result = self._run(func, args, kwargs)
+        if isinstance(func, HigherOrderOperator):
+            record, result = self._run_higher_order(func, args, kwargs)
+        else:
+            record, result = self._run(func, args, kwargs)
         if record is not None:
             module = self._running[-1] if self.locate is None else self.locate(args)
             number = id(record)
@@ -86,13 +96,26 @@ class OperatorTape(TorchDispatchMode):
             if module not in self.first_event:
                 self.first_event[module] = len(self.first_event)
             if self.liveness is not None:
-                inside = 0 if self.transients is None else self.transients.of(func, args, kwargs, record)
+                inside = 0
+                if self.transients is not None and not isinstance(func, HigherOrderOperator):
+                    inside = self.transients.of(func, args, kwargs, record)
                 self.liveness.after(record, module, result, inside)
         return result
 
     def begin_phase(self) -> None:
         """Count operators afresh, in a phase of their own; ``events`` are those of the current phase."""
         self._calls = Counter()
+
+    def _run_higher_order(
+        self, func: HigherOrderOperator, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[OpRecord | None, Any]:
+        goes_on = _goes_on if self._values is None else self._values.goes_on
+        with self:
+            by_parts, result = run_higher_order(func, args, kwargs, goes_on)
+        if by_parts:
+            return None, result
+        result = func(*args, **kwargs)
+        return describe_higher_order(func, args, kwargs, result), result
 
     def _run(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[OpRecord | None, Any]:
         """The call's record and result; no record where the call was decomposed into calls that have their own."""
@@ -140,6 +163,10 @@ class OperatorTape(TorchDispatchMode):
             known = self._knows(operator_name(func), func._overloadname, operator_tags(func))
             must = self._decomposed[func] = traits(func).composite and not known
         return must
+
+
+def _goes_on(condition: Any, rounds: int) -> bool:
+    return bool(condition)
 
 
 def _has_own_dispatch(kind: type) -> bool:

@@ -15,8 +15,7 @@ from torchstat_cli.capture.liveness import Liveness
 from torchstat_cli.capture.memo import Memo
 from torchstat_cli.capture.metadata.recurrent import padded
 from torchstat_cli.capture.operators import traits
-from torchstat_cli.memory_records import MemoryLog
-from torchstat_cli.records import OpRecord
+from torchstat_cli.records import MemoryLog, OpRecord
 
 _NOTHING_INSIDE = frozenset(
     f"aten.{name}"

@@ -21,6 +21,7 @@ from torchstat_cli.errors import ModelError
 from torchstat_cli.units import format_shape
 
 _LIMIT = 1 << 18  # elements; larger values are forgotten
+_MOST_ANSWERS = 10_000  # of one assumption in one run
 
 
 _PLANS = {
@@ -46,6 +47,7 @@ class KnownValues:
     """
 
     def __init__(self, *, assume: bool = False) -> None:
+        self.limit = _LIMIT  # elements
         self.used = False  # a question was answered
         self.assumptions: Counter[str] = Counter()  # what was assumed, and how often
         self._assume = assume
@@ -159,7 +161,7 @@ class KnownValues:
         tensors = argument_tensors(args, kwargs)
         if self._all_known(tensors):
             if self._any_guessed(tensors):
-                self.assumptions[NUMBER_WORDS] += 1
+                self._note(NUMBER_WORDS)
             else:
                 self.used = True
             result = self._run_for_real(func, args, kwargs)
@@ -167,12 +169,30 @@ class KnownValues:
         if self._assume:
             assumption = assume(func, args, kwargs)
             if assumption is not None:
-                self.assumptions[assumption.words] += 1
+                self._note(assumption.words)
                 return assumption.result
         shapes = ", ".join(format_shape(tensor.shape) for tensor in tensors)
         raise ValueUnknownError(
             f"{operator_name(func)} needs the values of a tensor of shape {shapes}, and meta tensors have none"
         )
+
+    def _note(self, words: str) -> None:
+        """Count an assumption.
+
+        Raises:
+            ValueUnknownError: it was made so often that a loop must be asking which no assumed answer ends.
+        """
+        self.assumptions[words] += 1
+        if self.assumptions[words] > _MOST_ANSWERS:
+            raise ValueUnknownError(f"a loop does not end when {words}")
+
+    def goes_on(self, condition: Any, rounds: int) -> bool:
+        """Whether a loop goes on after ``rounds``; where values are assumed, one of unknown condition runs once."""
+        unknown = isinstance(condition, torch.Tensor) and condition.is_meta and id(condition) not in self._values
+        if self._assume and (unknown or id(condition) in self._guesses):
+            self._note("a loop whose condition is unknown is taken to run once")
+            return rounds == 0
+        return bool(condition)
 
     def follow(
         self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[torch.Tensor], result: Any

@@ -1,12 +1,13 @@
-"""Indices written as lists keep their values on meta.
+"""Numbers and lists that a model writes in Python keep their values on meta.
 
-For ``x[:, [-1, 0]]`` torch makes a tensor of the list below every observer, and on meta that tensor has no values.
+For ``x[:, [-1, 0]]`` and ``torch.tensor(3, device=x.device)`` torch makes a tensor below every observer, and on meta
+that tensor has no values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -18,8 +19,15 @@ from torchstat_cli.capture.values import KnownValues, meta_like
 
 
 @contextmanager
-def lists_keep_values(values: KnownValues) -> Iterator[None]:
-    """Within, lists that index meta tensors become meta tensors whose values are known."""
+def literals_keep_values(values: KnownValues) -> Iterator[None]:
+    """Within, meta tensors made of Python numbers, and lists that index meta tensors, have known values."""
+    with ExitStack() as stack:
+        stack.enter_context(replaced(Tensor, "__getitem__", _remembering_index(values)))
+        stack.enter_context(replaced(torch, "tensor", _remembering_constructor(values)))
+        yield
+
+
+def _remembering_index(values: KnownValues) -> Any:
     original = Tensor.__getitem__
 
     def known(index: list[Any]) -> Tensor:
@@ -38,8 +46,20 @@ def lists_keep_values(values: KnownValues) -> Iterator[None]:
                 index = tuple(known(part) if _is_list_of_numbers(part) else part for part in index)
         return original(self, index)
 
-    with replaced(Tensor, "__getitem__", getitem):
-        yield
+    return getitem
+
+
+def _remembering_constructor(values: KnownValues) -> Any:
+    original = torch.tensor
+
+    def tensor(data: Any, *args: Any, **kwargs: Any) -> Tensor:
+        made = original(data, *args, **kwargs)
+        if made.is_meta and not isinstance(data, Tensor) and made.numel() <= values.limit:
+            with _disable_current_modes():
+                values.remember(made, original(data, dtype=made.dtype, device="cpu"))
+        return made
+
+    return tensor
 
 
 def _is_list_of_numbers(index: Any) -> bool:
