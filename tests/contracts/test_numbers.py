@@ -1,4 +1,4 @@
-"""What holds of every report: columns sum to totals, params are the model's, meta equals CPU, run two equals run one."""
+"""What holds of every report: columns sum to totals, params are the model's, meta equals CPU, a rerun the first run."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Long short-term memory as the CPU trains it: one oneDNN operator per layer and direction, with its workspace.
 
-On meta torch takes such a layer apart into cells, which no device does: the CPU hands each layer to oneDNN, which keeps a
-workspace for the backward pass that can be the largest tensor of the model. So for a training run on meta the function
-behind ``nn.LSTM`` is replaced by one that calls the operator that the CPU would.
+On meta torch takes such a layer apart into cells, which no device does: the CPU hands each layer to oneDNN, which
+keeps a workspace for the backward pass that can be the largest tensor of the model. So for a training run on meta the
+function behind ``nn.LSTM`` is replaced by one that calls the operator that the CPU would.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from torch.nn.parameter import is_lazy
 
 from torchstat_cli.capture.buffers import BUFFER_NAME, MetadataRow
 from torchstat_cli.capture.guard import untouched_generators, untouched_model, without_compiler, without_fast_paths
-from torchstat_cli.capture.higher_order import flex_attention_on_meta
+from torchstat_cli.capture.higher_order import plain_flex_attention
 from torchstat_cli.capture.hooks import CaptureHooks
 from torchstat_cli.capture.leaves import Site, find_sites, plain_attributes
 from torchstat_cli.capture.literals import literals_keep_values
@@ -232,10 +232,10 @@ def prepared_run(
             stack.callback(setattr, tape, "paused", False)
         stack.enter_context(untouched_generators())
         stack.enter_context(untouched_model(model))
+        stack.enter_context(plain_flex_attention())
         if values is not None:
             session.note_twins(put_on_meta(model, values))
             stack.enter_context(literals_keep_values(values))
-            stack.enter_context(flex_attention_on_meta())
             args, kwargs = map_tensors((args, kwargs), lambda t: t if t.is_meta else values.twin(t))
         else:
             copy_buffers(model)

@@ -1,4 +1,4 @@
-"""Lists as indices: the branch taken on meta is the one that real tensors take, and torch's indexing is put back."""
+"""Numbers and lists of the model's own code: meta runs take the branches that real tensors take."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 import torchstat_cli as ms
-from torchstat_cli.capture.indexing import lists_keep_values
+from torchstat_cli.capture.literals import literals_keep_values
 from torchstat_cli.capture.values import KnownValues
 from torchstat_cli.errors import ForwardError
 
@@ -50,6 +50,6 @@ def test_boolean_lists_and_single_lists_do_too() -> None:
 
 def test_indexing_is_put_back() -> None:
     before = vars(Tensor).get("__getitem__"), Tensor.__getitem__
-    with pytest.raises(RuntimeError, match="stop"), lists_keep_values(KnownValues()):
+    with pytest.raises(RuntimeError, match="stop"), literals_keep_values(KnownValues()):
         raise RuntimeError("stop")
     assert (vars(Tensor).get("__getitem__"), Tensor.__getitem__) == before

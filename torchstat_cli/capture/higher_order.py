@@ -1,0 +1,93 @@
+"""Operators that take functions (``torch.cond``, loops, ``flex_attention``): what their functions do is what they cost.
+
+torch hands such a call to a dispatch mode whole. Here the functions run once as often as a real run calls them, and
+every operator inside reaches the tape by itself.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch._ops import HigherOrderOperator
+
+from torchstat_cli.capture.operators import describe_tensors
+from torchstat_cli.capture.replacing import replaced
+from torchstat_cli.records import OpRecord
+
+GoesOn = Callable[[Any, int], bool]
+"""Whether a loop goes on, given its condition and how often it ran."""
+
+
+def run_higher_order(
+    func: HigherOrderOperator, args: tuple[Any, ...], kwargs: dict[str, Any], goes_on: GoesOn
+) -> tuple[bool, Any]:
+    """Run ``func`` by its parts, under whatever modes are open.
+
+    Returns:
+        Whether its parts were run, and the result; (False, None) for an operator whose parts nobody can run.
+    """
+    name = func.name()
+    if name in _BY_PARTS:
+        return True, _BY_PARTS[name](*args, **kwargs)
+    if name == "while_loop":
+        return True, _while_loop(goes_on, *args, **kwargs)
+    if name in ("flex_attention", "flex_attention_backward", "invoke_subgraph"):
+        return True, func.py_kernels[torch._C.DispatchKey.CompositeExplicitAutograd](*args, **kwargs)
+    return False, None
+
+
+@contextmanager
+def plain_flex_attention() -> Iterator[None]:
+    """Let ``flex_attention`` run its plain form without advice to compile it, and take meta tensors as well."""
+    module = sys.modules.get("torch.nn.attention.flex_attention")
+    settings = {"_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG": True, "_validate_device": lambda *tensors: None}
+    with ExitStack() as stack:
+        for name, value in settings.items():
+            if hasattr(module, name):  # not in every torch
+                stack.enter_context(replaced(module, name, value))
+        yield
+
+
+def describe_higher_order(
+    func: HigherOrderOperator, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
+) -> OpRecord:
+    """The record of a call as a whole, for which nobody has a formula."""
+    inputs, outputs = describe_tensors((args, kwargs), result)
+    return OpRecord(f"higher_order.{func.name()}", "default", {"operands": inputs}, outputs)
+
+
+def _cond(pred: Any, true_fn: Callable[..., Any], false_fn: Callable[..., Any], operands: Any = ()) -> Any:
+    return true_fn(*operands) if pred else false_fn(*operands)
+
+
+def _while_loop(
+    goes_on: GoesOn, cond_fn: Callable[..., Any], body_fn: Callable[..., Any], carried: Any, additional: Any = ()
+) -> Any:
+    values, rounds = tuple(carried), 0
+    while goes_on(cond_fn(*values, *additional), rounds):
+        values = tuple(body_fn(*values, *additional))
+        rounds += 1
+    return tuple(value.clone() if isinstance(value, torch.Tensor) else value for value in values)
+
+
+def _scan(combine_fn: Callable[..., Any], init: Any, xs: Any, additional: Any = ()) -> Any:
+    """Step by step along the first axis; the carried values, then every step's outputs stacked."""
+    carried, steps = tuple(init), []
+    for index in range(xs[0].shape[0]):
+        result = tuple(combine_fn(*carried, *(x[index] for x in xs), *additional))
+        carried = result[: len(carried)]
+        steps.append(result[len(carried) :])
+    stacked = (None if parts[0] is None else torch.stack(parts) for parts in zip(*steps, strict=True))
+    return (*carried, *stacked)
+
+
+def _map(function: Callable[..., Any], xs: Any, additional: Any = ()) -> Any:
+    steps = [function(*(x[index] for x in xs), *additional) for index in range(xs[0].shape[0])]
+    return tuple(None if parts[0] is None else torch.stack(parts) for parts in zip(*steps, strict=True))
+
+
+_BY_PARTS: dict[str, Callable[..., Any]] = {"cond": _cond, "scan": _scan, "map_impl": _map}
