@@ -21,7 +21,10 @@ def initialised(model: nn.Module, inputs: Inputs, *, on_meta: bool) -> nn.Module
     Raises:
         ForwardError: the call that initialises raised.
     """
-    if not any(is_lazy(tensor) for tensor in (*model.parameters(), *model.buffers())):
+    owned = (
+        tensor for module in model.modules() for tensor in (*module._parameters.values(), *module._buffers.values())
+    )
+    if not any(map(is_lazy, owned)):
         return model
     copied = _copy(model, on_meta)
     given = inputs_on(inputs, device="meta") if on_meta else inputs

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import nn
@@ -96,11 +97,11 @@ def live_inputs(model: nn.Module, given: Inputs | tuple[InputSpec, ...], device:
 
 def floating_dtype(model: nn.Module) -> torch.dtype:
     """The dtype of the first floating parameter or buffer, torch's default without one."""
-    tensors = (*model.parameters(), *model.buffers())
+    tensors = chain(model.parameters(), model.buffers())
     return next((tensor.dtype for tensor in tensors if tensor.is_floating_point()), torch.get_default_dtype())
 
 
 def home_of(model: nn.Module) -> torch.device:
     """The device of the first parameter or buffer, the CPU without one."""
-    tensors = (*model.parameters(), *model.buffers())
-    return tensors[0].device if tensors else torch.device("cpu")
+    tensors: Iterator[torch.Tensor] = chain(model.parameters(), model.buffers())
+    return next((tensor.device for tensor in tensors), torch.device("cpu"))
