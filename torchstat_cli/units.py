@@ -24,7 +24,8 @@ def _scaled(value: int, base: int, units: tuple[str, ...], digits: int) -> str:
     while power < len(units) - 1 and float(f"{abs(scaled):.{digits}g}") >= base:
         scaled /= base
         power += 1
-    decimals = max(0, digits - len(str(int(abs(scaled)))))
+    whole = int(float(f"{abs(scaled):.{digits}g}"))  # 9.9996 rounds to 10.00, with one digit more before the point
+    decimals = max(0, digits - len(str(whole)))
     return f"{scaled:.{decimals}f} {units[power]}"
 
 
