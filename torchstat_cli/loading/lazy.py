@@ -21,10 +21,8 @@ def initialised(model: nn.Module, inputs: Inputs, *, on_meta: bool) -> nn.Module
     Raises:
         ForwardError: the call that initialises raised.
     """
-    owned = (
-        tensor for module in model.modules() for tensor in (*module._parameters.values(), *module._buffers.values())
-    )
-    if not any(map(is_lazy, owned)):
+    registries = (registry for module in model.modules() for registry in (module._parameters, module._buffers))
+    if not any(tensor is not None and is_lazy(tensor) for registry in registries for tensor in registry.values()):
         return model
     copied = _copy(model, on_meta)
     given = inputs_on(inputs, device="meta") if on_meta else inputs
