@@ -49,7 +49,7 @@ def state_of(model: nn.Module) -> dict[str, Any]:
     modules = dict(model.named_modules())
     return {
         "state_dict": {name: (id(t), t._version, t.device) for name, t in model.state_dict(keep_vars=True).items()},
-        "values": {name: t.clone().tolist() for name, t in model.state_dict().items()},
+        "values": {name: t.numpy().tobytes() for name, t in model.state_dict().items()},
         "buffers": [(name, id(t)) for name, t in model.named_buffers()],
         "attributes": {path: {k: id(v) for k, v in vars(m).items()} for path, m in modules.items()},
         "lists": {path: [list(v) for v in vars(m).values() if isinstance(v, list)] for path, m in modules.items()},
