@@ -54,7 +54,10 @@ def _remembering_constructor(values: KnownValues) -> Any:
 
     def tensor(data: Any, *args: Any, **kwargs: Any) -> Tensor:
         made = original(data, *args, **kwargs)
-        if made.is_meta and not isinstance(data, Tensor) and made.numel() <= values.limit:
+        if not made.is_meta or isinstance(data, Tensor):
+            return made
+        torch.ops.aten.lift_fresh(made)  # on a real device torch calls it by itself
+        if made.numel() <= values.limit:
             with _disable_current_modes():
                 values.remember(made, original(data, dtype=made.dtype, device="cpu"))
         return made

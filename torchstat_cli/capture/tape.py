@@ -125,7 +125,7 @@ class OperatorTape(TorchDispatchMode):
                 self.touched.add(id(tensor))
         if self._values is None:
             return self._execute(func, args, kwargs)
-        if self._values.must_move(func, tensors):
+        if self._values.must_move(func, args, kwargs):
             if self._values.writes_known(func, args, kwargs):
                 result = self._values.write(func, args, kwargs)
                 return describe_call(func, args, kwargs, result), result

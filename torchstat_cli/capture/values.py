@@ -74,11 +74,14 @@ class KnownValues:
         self._twins[key] = (weakref.ref(tensor, lambda _: self._twins.pop(key, None)), twin)
         return twin
 
-    def must_move(self, func: OpOverload, tensors: list[torch.Tensor]) -> bool:
-        """Whether real tensors meet a meta tensor among an operator's arguments, or have lost their values to one."""
+    def must_move(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether real tensors meet a meta tensor, are sent to meta, or have lost their values to a meta tensor."""
+        tensors = argument_tensors(args, kwargs)
         on_meta = [tensor.is_meta for tensor in tensors]
         if any(on_meta):
             return not all(on_meta) or func._opname in _PLANS
+        if tensors and func._opname in ("to", "_to_copy") and _names_meta(args, kwargs):
+            return True  # moved before, its arrival moves nothing: as where everything lies on one device
         return bool(self._stale) and any(self._is_stale(tensor) for tensor in tensors)
 
     def writes_known(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
@@ -247,6 +250,10 @@ class KnownValues:
                 sharing = [k for k, (_, value) in self._values.items() if value.untyped_storage()._cdata == storage]
                 for key in sharing:
                     del self._values[key]
+
+
+def _names_meta(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    return any(isinstance(value, torch.device) and value.type == "meta" for value in (*args, *kwargs.values()))
 
 
 def _written(func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor]:
