@@ -142,6 +142,17 @@ def training_run(
     )
 
 
+def _no_module(model: object) -> SpecError:
+    if type(model).__name__ == "ExportedProgram":
+        return SpecError(
+            "an exported program has no modules of its own", "give what its module() returns, or the model it came from"
+        )
+    return SpecError(
+        f"{model!r} is neither a module nor a model spec",
+        "give an nn.Module, or a spec such as 'package.module:factory'",
+    )
+
+
 def _name_of(function: Callable[..., Any]) -> str:
     return getattr(function, "__qualname__", type(function).__name__)
 
@@ -162,10 +173,7 @@ def measure(
     if isinstance(model, str):
         return profile_spec(find_model(model, arguments, online=online), given, settings)
     if not isinstance(model, nn.Module):
-        raise SpecError(
-            f"{model!r} is neither a module nor a model spec",
-            "give an nn.Module, or a spec such as 'package.module:factory'",
-        )
+        raise _no_module(model)
     if given is None:
         given = Inputs((), {})
     return profile_live(model, given, settings)

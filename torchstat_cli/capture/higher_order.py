@@ -35,7 +35,7 @@ def run_higher_order(
         return True, _BY_PARTS[name](*args, **kwargs)
     if name == "while_loop":
         return True, _while_loop(goes_on, *args, **kwargs)
-    if name in ("flex_attention", "flex_attention_backward", "invoke_subgraph"):
+    if name in _PLAIN:
         return True, func.py_kernels[torch._C.DispatchKey.CompositeExplicitAutograd](*args, **kwargs)
     return False, None
 
@@ -90,4 +90,5 @@ def _map(function: Callable[..., Any], xs: Any, additional: Any = ()) -> Any:
     return tuple(None if parts[0] is None else torch.stack(parts) for parts in zip(*steps, strict=True))
 
 
+_PLAIN = ("flex_attention", "flex_attention_backward", "invoke_subgraph", "out_dtype")  # torch's own form will do
 _BY_PARTS: dict[str, Callable[..., Any]] = {"cond": _cond, "scan": _scan, "map_impl": _map}

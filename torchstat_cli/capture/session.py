@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -21,7 +21,7 @@ from torchstat_cli.capture.leaves import Site, find_sites, plain_attributes
 from torchstat_cli.capture.literals import literals_keep_values
 from torchstat_cli.capture.memo import Memo, shared_memo
 from torchstat_cli.capture.tape import Knows, OperatorTape
-from torchstat_cli.capture.trees import map_tensors, tensors_in
+from torchstat_cli.capture.trees import map_tensors, stored_bytes, tensors_in
 from torchstat_cli.capture.twins import copy_buffers, copy_parameters, put_on_meta
 from torchstat_cli.capture.values import KnownValues
 from torchstat_cli.errors import ForwardError, InputError, UsageError
@@ -163,7 +163,7 @@ def _owned_record(name: str, tensor: torch.Tensor, touched: set[int]) -> OwnedTe
         name=name,
         key=id(tensor),
         numel=elements,
-        nbytes=elements * tensor.element_size(),
+        nbytes=0 if is_lazy(tensor) else stored_bytes(tensor),
         trainable=tensor.requires_grad,
         touched=id(tensor) in touched,
     )
@@ -242,7 +242,8 @@ def prepared_run(
         if learns:
             session.note_twins(copy_parameters(model, session.twins))
             args, kwargs = map_tensors((args, kwargs), _without_gradient)
-        model.train(training)
+        with suppress(NotImplementedError):  # an exported module keeps the mode in which it was exported
+            model.train(training)
         yield PreparedRun(session, model, args, kwargs)
 
 

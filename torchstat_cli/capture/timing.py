@@ -5,7 +5,7 @@ Timed without the tape: a dispatch mode would slow every operator and switch com
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -36,7 +36,8 @@ def time_modules(
         stack.enter_context(untouched_generators())
         stack.enter_context(untouched_model(model))
         copy_buffers(model)
-        model.train(training)
+        with suppress(NotImplementedError):  # an exported module keeps the mode in which it was exported
+            model.train(training)
         stack.enter_context(torch.inference_mode())
         clocks = _Clocks(find_sites(model))
         for _ in range(WARM_UP + REPEATS):

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch.nn.utils.rnn import PackedSequence
 
+_RECORD_NAMES = ("Cache", "Layer", "Output")
+
 
 def tensors_in(value: object) -> Iterator[torch.Tensor]:
     """Every tensor inside tuples, lists, mappings, dataclasses and cache-like objects, in order; each object once."""
@@ -27,14 +29,22 @@ def _walk(value: object, seen: set[int]) -> Iterator[torch.Tensor]:
         children = list(value)
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         children = [getattr(value, field.name, None) for field in dataclasses.fields(value)]
-    elif type(value).__name__.endswith("Cache") or type(value).__name__.endswith("Output"):
-        # Caches and output records of model libraries are plain objects whose tensors are attributes.
+    elif type(value).__name__.endswith(_RECORD_NAMES) and not isinstance(value, torch.nn.Module):
+        # Caches, their layers and output records of model libraries are plain objects whose tensors are attributes.
         children = list(vars(value).values())
     else:
         return
     seen.add(id(value))
     for child in children:
         yield from _walk(child, seen)
+
+
+def stored_bytes(tensor: torch.Tensor) -> int:
+    """Bytes that a tensor holds: of one that wraps others (a quantised weight), those of the others."""
+    if not hasattr(tensor, "__tensor_flatten__"):
+        return tensor.numel() * tensor.element_size()
+    names, _ = tensor.__tensor_flatten__()
+    return sum(stored_bytes(getattr(tensor, name)) for name in names)
 
 
 def map_tensors(value: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
