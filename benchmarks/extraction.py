@@ -80,13 +80,13 @@ def vit_cases() -> list[Case]:
 def resnet_cases() -> list[Case]:
     """One early stage of resnet18."""
     model: nn.Module = import_torchvision().models.resnet18().eval()
-    images = torch.randn(1, 3, 224, 224)
+    images = torch.randn(4, 3, 224, 224)
     graph = create_feature_extractor(model, ["layer2"])
     hooks = create_feature_extractor(model, ["layer2"], engine="hooks")
     return [
-        Case("resnet18 batch 1: plain forward", lambda: model(images)),
-        Case("resnet18 batch 1: only layer2, graph", lambda: graph(images), 0.6),
-        Case("resnet18 batch 1: only layer2, hooks", lambda: hooks(images), 0.6),
+        Case("resnet18 batch 4: plain forward", lambda: model(images)),
+        Case("resnet18 batch 4: only layer2, graph", lambda: graph(images), 0.6),
+        Case("resnet18 batch 4: only layer2, hooks", lambda: hooks(images), 0.6),
     ]
 
 
