@@ -8,7 +8,7 @@ import torch
 from torch._ops import OpOverload
 from torch.utils._pytree import tree_flatten
 
-from torchstat_cli.capture.memo import Memo
+from torchstat_cli.capture.memo import Entry, Memo
 from torchstat_cli.capture.metadata import CORRECTIONS
 from torchstat_cli.records import OpRecord
 
@@ -45,12 +45,24 @@ class CheckingMemo(Memo):
         self.checked = 0
         self.differences: list[str] = []
 
-    def call(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[OpRecord, Any]:
+    def repeat(
+        self, entry: Entry, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[torch.Tensor]
+    ) -> tuple[OpRecord, Any]:
         """The memo's own answer, after it was compared with torch's."""
-        record, result = super().call(func, args, kwargs)
+        return self._compared(super().repeat(entry, func, args, kwargs, tensors), func, args, kwargs)
+
+    def first(
+        self, key: Any, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[torch.Tensor]
+    ) -> tuple[OpRecord, Any]:
+        """The memo's own answer, after it was compared with torch's."""
+        return self._compared(super().first(key, func, args, kwargs, tensors), func, args, kwargs)
+
+    def _compared(
+        self, told: tuple[OpRecord, Any], func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[OpRecord, Any]:
         if func.name() not in CORRECTIONS and not _CANNOT_REPEAT & set(func.tags):
             self.checked += 1
-            expected, given = answer(func(*args, **kwargs), (args, kwargs)), answer(result, (args, kwargs))
+            expected, given = answer(func(*args, **kwargs), (args, kwargs)), answer(told[1], (args, kwargs))
             if expected != given:
                 self.differences.append(f"{func.name()}: torch {expected}, memo {given}")
-        return record, result
+        return told

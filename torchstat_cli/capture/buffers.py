@@ -6,7 +6,9 @@ session. The hooks write through a numpy view of the row, because a tensor write
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,85 +31,108 @@ class Slot(IntEnum):
 
 
 DTYPES = tuple(sorted({str(value) for value in vars(torch).values() if isinstance(value, torch.dtype)}))
-_DTYPE_CODES = {name: code for code, name in enumerate(DTYPES, start=1)}
+_DTYPE_CODES = {getattr(torch, name.removeprefix("torch.")): code for code, name in enumerate(DTYPES, start=1)}
+
+# As plain numbers: an enumeration is slow to index with, and the hooks write rows at every call.
+_CALLS, _ORDER, _DTYPE, _INPUT_LENGTH, _OUTPUT_LENGTH = map(int, Slot)
+_HEAD = len(Slot)
+
+Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
 class MetadataRow:
     """One module's row: an int64 tensor on the CPU, and the numpy view that writes to it.
 
     It is the module's buffer from ``register`` to ``remove``, and readable before and after.
+
+    Args:
+        module: whose row it is.
+        values: its memory, zeros; made when not given.
     """
 
     __slots__ = ("module", "name", "tensor", "values")
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, values: Numbers | None = None) -> None:
         self.module = module
         self.name: str | None = None  # of the registered buffer
-        self._allocate(len(Slot) + _SHAPE_CAPACITY)
+        self.values: Numbers = _memory(1)[0] if values is None else values
+        self.tensor: torch.Tensor | None = None  # the same memory, once registered
 
-    def _allocate(self, size: int) -> None:
-        self.values = np.zeros(size, dtype=np.int64)
-        self.tensor = torch.from_numpy(self.values)
+    @classmethod
+    def of_all(cls, modules: Sequence[nn.Module]) -> list[MetadataRow]:
+        """A row for each module, all cut from one piece of memory."""
+        return [cls(module, values) for module, values in zip(modules, _memory(len(modules)), strict=True)]
 
     def register(self) -> None:
         """Make the row a buffer of its module, not part of its ``state_dict``."""
         self.name = _free_name(self.module)
-        # The base class's method: a module may have its own idea of register_buffer.
-        nn.Module.register_buffer(self.module, self.name, self.tensor, persistent=False)
+        self.tensor = torch.from_numpy(self.values)
+        # Into the registry itself: a module may have its own idea of register_buffer.
+        self.module._buffers[self.name] = self.tensor
+        self.module._non_persistent_buffers_set.add(self.name)
 
     def _reserve(self, size: int) -> None:
         if size > len(self.values):
             written, registered = self.values, self.name is not None
             self.remove()
-            self._allocate(2 * size)
+            self.values = np.zeros(2 * size, dtype=np.int64)
             self.values[: len(written)] = written
             if registered:
                 self.register()
 
+    def count_call(self) -> int:
+        """Note one more call, and return how many there were."""
+        calls = int(self.values[_CALLS]) + 1
+        self.values[_CALLS] = calls
+        return calls
+
     def write_input(self, order: int, shapes: tuple[Shape, ...]) -> None:
         """Note the first call: its place in the order, and every input shape."""
         encoded = _encode(shapes)
-        self._reserve(len(Slot) + len(encoded))
-        self.values[Slot.ORDER] = order
-        self.values[Slot.INPUT_LENGTH] = len(encoded)
-        self.values[len(Slot) : len(Slot) + len(encoded)] = encoded
+        end = _HEAD + len(encoded)
+        self._reserve(end)
+        self.values[_ORDER] = order
+        self.values[_INPUT_LENGTH] = len(encoded)
+        self.values[_HEAD:end] = encoded
 
     def write_output(self, shapes: tuple[Shape, ...], dtype: torch.dtype | None) -> None:
         """Note the result of the first call: every output shape, and the dtype of the first."""
         encoded = _encode(shapes)
-        start = len(Slot) + int(self.values[Slot.INPUT_LENGTH])
-        self._reserve(start + len(encoded))
-        self.values[Slot.DTYPE] = _DTYPE_CODES.get(str(dtype), 0)
-        self.values[Slot.OUTPUT_LENGTH] = len(encoded)
-        self.values[start : start + len(encoded)] = encoded
+        start = _HEAD + int(self.values[_INPUT_LENGTH])
+        end = start + len(encoded)
+        self._reserve(end)
+        self.values[_DTYPE] = 0 if dtype is None else _DTYPE_CODES.get(dtype, 0)
+        self.values[_OUTPUT_LENGTH] = len(encoded)
+        self.values[start:end] = encoded
 
     @property
     def calls(self) -> int:
         """Forward calls."""
-        return int(self.values[Slot.CALLS])
+        return int(self.values[_CALLS])
 
     @property
     def order(self) -> int:
         """Place of the first call among all modules, from 1; 0 is never called."""
-        return int(self.values[Slot.ORDER])
+        return int(self.values[_ORDER])
 
     @property
     def dtype(self) -> str | None:
         """dtype of the first output of the first call, as torch spells it without the prefix."""
-        code = int(self.values[Slot.DTYPE])
+        code = int(self.values[_DTYPE])
         return DTYPES[code - 1].removeprefix("torch.") if code else None
 
     @property
     def input_shape(self) -> tuple[Shape, ...]:
         """Shapes of the inputs of the first call."""
-        start = len(Slot)
-        return _decode(self.values[start : start + int(self.values[Slot.INPUT_LENGTH])])
+        return self._shapes(_HEAD, _INPUT_LENGTH)
 
     @property
     def output_shape(self) -> tuple[Shape, ...]:
         """Shapes of the outputs of the first call."""
-        start = len(Slot) + int(self.values[Slot.INPUT_LENGTH])
-        return _decode(self.values[start : start + int(self.values[Slot.OUTPUT_LENGTH])])
+        return self._shapes(_HEAD + int(self.values[_INPUT_LENGTH]), _OUTPUT_LENGTH)
+
+    def _shapes(self, start: int, length: int) -> tuple[Shape, ...]:
+        return _decode(self.values[start : start + int(self.values[length])].tolist())
 
     def remove(self) -> None:
         """Take the buffer off the module; the row itself stays readable."""
@@ -126,14 +151,18 @@ def _free_name(module: nn.Module) -> str:
     return name
 
 
+def _memory(rows: int) -> Any:
+    return np.zeros((rows, _HEAD + _SHAPE_CAPACITY), dtype=np.int64)
+
+
 def _encode(shapes: tuple[Shape, ...]) -> list[int]:
     return [number for shape in shapes for number in (len(shape), *shape)]
 
 
-def _decode(numbers: np.ndarray[tuple[int], np.dtype[np.int64]]) -> tuple[Shape, ...]:
-    shapes, rest = [], [int(number) for number in numbers]
-    while rest:
-        rank = rest[0]
-        shapes.append(tuple(rest[1 : 1 + rank]))
-        rest = rest[1 + rank :]
+def _decode(numbers: list[int]) -> tuple[Shape, ...]:
+    shapes, start = [], 0
+    while start < len(numbers):
+        end = start + 1 + numbers[start]
+        shapes.append(tuple(numbers[start + 1 : end]))
+        start = end
     return tuple(shapes)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from torchstat_cli.capture.buffers import MetadataRow, Slot
+from torchstat_cli.capture.buffers import MetadataRow
 from torchstat_cli.capture.leaves import Site
 from torchstat_cli.capture.trees import shapes_in, tensors_in
 from torchstat_cli.records import Shape
@@ -39,19 +39,68 @@ class Listener(Protocol):
 class _Hook:
     """A hook that stays behind when its module is copied or pickled while it is observed."""
 
-    __slots__ = ("_call",)
+    __slots__ = ("hooks", "index", "row")
 
-    def __init__(self, call: Callable[..., None]) -> None:
-        self._call = call
-
-    def __call__(self, *args: Any) -> None:
-        self._call(*args)
+    def __init__(self, hooks: CaptureHooks, index: int) -> None:
+        self.hooks = hooks
+        self.index = index
+        self.row = hooks.rows[index]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Callable[..., None]:
         return _no_hook
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _stand_in, ()
+
+
+class _Enter(_Hook):
+    """The module begins."""
+
+    __slots__ = ()
+
+    def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        hooks = self.hooks
+        if not torch._C._len_torch_dispatch_stack():  # another thread: modes do not follow there
+            hooks.unseen_calls += 1
+            return
+        hooks.running.append(self.index)
+        for listener in hooks.listeners:
+            listener.entered(self.index)
+        if self.row.count_call() == 1:
+            hooks.started += 1
+            self.row.write_input(hooks.started, _shapes_of_call(args, kwargs))
+
+
+class _Leave(_Hook):
+    """The module ends, with a result or with an exception."""
+
+    __slots__ = ()
+
+    def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: object) -> None:
+        if not torch._C._len_torch_dispatch_stack():
+            return
+        hooks, index, row = self.hooks, self.index, self.row
+        error = sys.exc_info()[1]
+        if error is not None:
+            hooks.note_failure(error, index, _shapes_of_call(args, kwargs))
+        if row.calls == 1:
+            first = output if isinstance(output, torch.Tensor) else next(tensors_in(output), None)
+            row.write_output(shapes_in(output), None if first is None else first.dtype)
+        # Down to this module: an exception may have skipped the hooks of modules below it.
+        running = hooks.running
+        if running[-1] == index and len(running) > 1:
+            running.pop()
+        elif index in running[1:]:
+            while running.pop() != index:
+                pass
+        else:
+            return
+        for listener in hooks.listeners:
+            listener.left(index)
+
+
+def _shapes_of_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Shape, ...]:
+    return shapes_in(args[0] if len(args) == 1 and not kwargs else (args, kwargs))
 
 
 def _no_hook(*args: Any) -> None:
@@ -72,13 +121,13 @@ class CaptureHooks:
         self.failure: Failure | None = None
         self.listeners: list[Listener] = []
         self.unseen_calls = 0  # in threads where no tape is open
+        self.started = 0  # modules called so far
         self._handles: list[RemovableHandle] = []
-        self._started = 0
 
     def attach(self) -> None:
         """Register a row and two hooks per module; attached again, the rows go on counting."""
         if not self.rows:
-            self.rows = [MetadataRow(site.module) for site in self.sites]
+            self.rows = MetadataRow.of_all([site.module for site in self.sites])
         for index, (site, row) in enumerate(zip(self.sites, self.rows, strict=True)):
             if site.takes_hooks:
                 if site.is_leaf:
@@ -94,41 +143,16 @@ class CaptureHooks:
             row.remove()
         del self.running[1:]
 
+    def note_failure(self, error: BaseException, index: int, shapes: tuple[Shape, ...]) -> None:
+        """An exception passes through the module ``index``; the first to hear of it is the innermost."""
+        if _is_failure(error) and (self.failure is None or self.failure.error is not error):
+            self.failure = Failure(error, self.sites[index].path, shapes)
+
     def _hook(self, index: int, module: nn.Module) -> None:
-        running, row = self.running, self.rows[index]
-
-        def enter(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            if not torch._C._len_torch_dispatch_stack():  # another thread: modes do not follow there
-                self.unseen_calls += 1
-                return
-            running.append(index)
-            for listener in self.listeners:
-                listener.entered(index)
-            values = row.values
-            values[Slot.CALLS] += 1
-            if values[Slot.CALLS] == 1:
-                self._started += 1
-                row.write_input(self._started, shapes_in((args, kwargs)))
-
-        def leave(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: object) -> None:
-            if not torch._C._len_torch_dispatch_stack():
-                return
-            error = sys.exc_info()[1]
-            if error is not None and _is_failure(error) and (self.failure is None or self.failure.error is not error):
-                self.failure = Failure(error, self.sites[index].path, shapes_in((args, kwargs)))
-            if row.values[Slot.CALLS] == 1:
-                first = next(tensors_in(output), None)
-                row.write_output(shapes_in(output), None if first is None else first.dtype)
-            # Down to this module: an exception may have skipped the hooks of modules below it.
-            if index in running[1:]:
-                while running.pop() != index:
-                    pass
-                for listener in self.listeners:
-                    listener.left(index)
-
         # First in, last out: work done by other people's hooks belongs to the module they sit on.
-        self._handles.append(module.register_forward_pre_hook(_Hook(enter), prepend=True, with_kwargs=True))
-        self._handles.append(module.register_forward_hook(_Hook(leave), with_kwargs=True, always_call=True))
+        enter, leave = _Enter(self, index), _Leave(self, index)
+        self._handles.append(module.register_forward_pre_hook(enter, prepend=True, with_kwargs=True))
+        self._handles.append(module.register_forward_hook(leave, with_kwargs=True, always_call=True))
 
 
 def _is_failure(error: BaseException) -> bool:

@@ -14,13 +14,13 @@ import torch
 from torch._ops import OpOverload
 
 from torchstat_cli.capture.dtypes import refuse_wrong_dtypes
+from torchstat_cli.capture.keys import call_key
 from torchstat_cli.capture.metadata import CORRECTIONS, infer
-from torchstat_cli.capture.operators import describe_call
+from torchstat_cli.capture.operators import describe_call, traits
 from torchstat_cli.capture.trees import tensors_in
 from torchstat_cli.records import OpRecord
 
 _LIMIT = 50_000  # distinct calls remembered by a process before it starts afresh
-_UNKEYABLE = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +39,22 @@ class _Argument:
     position: int
 
 
+_NO_PLAN = object()
+
+
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class Entry:
     """What is remembered of one distinct call."""
 
     record: OpRecord
     plan: Any  # _Fresh, _Argument, a tuple or list of those and None; or _NO_PLAN
+    on_meta: bool  # there are tensors among the arguments, and all of them are on meta
+    writes: bool  # the operator writes to an argument
 
-
-_NO_PLAN = object()
+    @property
+    def answers(self) -> bool:
+        """Whether an equal call on meta tensors needs no kernel."""
+        return self.on_meta and self.plan is not _NO_PLAN
 
 
 class Memo:
@@ -59,25 +66,22 @@ class Memo:
 
     def __init__(self, *, skip_kernels: bool = True) -> None:
         self._skip_kernels = skip_kernels
-        self._entries: dict[Any, _Entry] = {}
+        self._entries: dict[Any, Entry] = {}
+        self.find = self._entries.get
+        """The entry of a key (``keys.call_key``), None for a call that was not seen or has no key."""
 
     def call(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[OpRecord, Any]:
         """The record of this call, shared with equal calls, and its result."""
-        parts: list[Any] = [func]
-        tensors: list[torch.Tensor] = []
-        for value in args:
-            parts.append(_key(value, tensors))
-        for name, value in kwargs.items():
-            parts += (name, _key(value, tensors))
-        if len(tensors) > 1:
-            parts.append(_sharing(tensors))
-        if _UNKEYABLE in parts:
-            result = func(*args, **kwargs)
-            return describe_call(func, args, kwargs, result), result
-        key = tuple(parts)
-        entry = self._entries.get(key)
-        if entry is None:
-            return self._first_call(key, func, args, kwargs, tensors)
+        key, tensors = call_key(func, args, kwargs)
+        entry = self.find(key)
+        if entry is not None:
+            return self.repeat(entry, func, args, kwargs, tensors)
+        return self.first(key, func, args, kwargs, tensors)
+
+    def repeat(
+        self, entry: Entry, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[torch.Tensor]
+    ) -> tuple[OpRecord, Any]:
+        """A call that equals the one that ``entry`` remembers."""
         if entry.plan is not _NO_PLAN:
             return entry.record, _carry_out(entry.plan, args)
         result = self._run(func, args, kwargs, tensors)
@@ -85,16 +89,13 @@ class Memo:
             return entry.record, result
         return describe_call(func, args, kwargs, result), result  # its shape depends on values
 
-    def _run(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[torch.Tensor]) -> Any:
-        """The result of one call: by a rule of ours on meta tensors, else by torch's kernel."""
-        result = NotImplemented
-        if (self._skip_kernels or func.name() in CORRECTIONS) and tensors and all(t.is_meta for t in tensors):
-            result = infer(func, args, kwargs)
-        return func(*args, **kwargs) if result is NotImplemented else result
-
-    def _first_call(
+    def first(
         self, key: Any, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[torch.Tensor]
     ) -> tuple[OpRecord, Any]:
+        """A call of no entry, which it has afterwards unless it has no key."""
+        if key is None:
+            result = func(*args, **kwargs)
+            return describe_call(func, args, kwargs, result), result
         on_meta = all(tensor.is_meta for tensor in tensors)
         if on_meta:
             refuse_wrong_dtypes(func, tensors)
@@ -103,40 +104,19 @@ class Memo:
         plan = _plan(func, args, result, tensors) if on_meta and self._skip_kernels else _NO_PLAN
         if len(self._entries) >= _LIMIT:
             self._entries.clear()
-        self._entries[key] = _Entry(record, plan)
+        self._entries[key] = Entry(record, plan, on_meta and bool(tensors), traits(func).mutable)
         return record, result
+
+    def _run(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[torch.Tensor]) -> Any:
+        """The result of one call: by a rule of ours on meta tensors, else by torch's kernel."""
+        result = NotImplemented
+        if (self._skip_kernels or func.name() in CORRECTIONS) and tensors and all(t.is_meta for t in tensors):
+            result = infer(func, args, kwargs)
+        return func(*args, **kwargs) if result is NotImplemented else result
 
 
 shared_memo = Memo()
 """The memo of this process: a second profile of a like model starts warm."""
-
-
-def _key(value: Any, tensors: list[torch.Tensor]) -> Any:
-    """``value`` as something hashable that tells all that an operator's metadata can depend on."""
-    if isinstance(value, torch.Tensor):
-        if value.layout is not torch.strided or value.is_quantized or value.is_nested:
-            return _UNKEYABLE
-        tensors.append(value)
-        lazily = (value.dtype.is_complex and value.is_conj(), value.is_neg())  # resolved only when asked
-        return value.shape, value.stride(), value.dtype, value.is_meta, lazily
-    if isinstance(value, (list, tuple)):
-        items = tuple(_key(item, tensors) for item in value)
-        return _UNKEYABLE if _UNKEYABLE in items else items
-    if isinstance(value, (torch.SymInt, torch.SymFloat, torch.Generator)):
-        return _UNKEYABLE
-    return type(value), value  # 1, 1.0 and True are equal and hash alike
-
-
-def _sharing(tensors: list[torch.Tensor]) -> Any:
-    """Which tensors share a storage, and where each lies in it; None when every tensor has its own."""
-    storages = [tensor.untyped_storage() for tensor in tensors]
-    pointers = [storage._cdata for storage in storages]
-    if len(set(pointers)) == len(pointers):
-        return None
-    return tuple(
-        (pointers.index(pointer), tensor.storage_offset(), storage.nbytes())
-        for pointer, tensor, storage in zip(pointers, tensors, storages, strict=True)
-    )
 
 
 def _fits(record: OpRecord, result: Any) -> bool:

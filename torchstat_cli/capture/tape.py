@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from torchstat_cli.capture.higher_order import describe_higher_order, run_higher_order
 from torchstat_cli.capture.liveness import Liveness
+from torchstat_cli.capture.keys import call_key
 from torchstat_cli.capture.memo import Memo
 from torchstat_cli.capture.operators import argument_tensors, describe_call, operator_name, operator_tags, traits
 from torchstat_cli.capture.transients import Transients
@@ -22,7 +23,16 @@ from torchstat_cli.records import OpRecord
 Knows = Callable[[str, str, Collection[str]], bool]
 """Whether a formula exists for an operator's name, overload and tags."""
 
-_PLAIN_TYPES = (torch.Tensor, Parameter)
+_PLAIN_TYPES = frozenset((torch.Tensor, Parameter))
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How a tape runs an operator; settled at its first call."""
+
+    view: OpRecord | None  # the record of every call, for a view
+    decompose: bool  # a composite that the calculators do not know, but whose parts they may
+    mutable: bool
 
 
 class OperatorTape(TorchDispatchMode):
@@ -56,9 +66,9 @@ class OperatorTape(TorchDispatchMode):
         self._knows = knows
         self._memo = memo
         self._values = values
-        self._calls: Counter[tuple[int, int]] = Counter()  # (record number, module index) -> calls
+        self._calls: dict[tuple[int, int], int] = {}  # (record number, module index) -> calls
         self._records: dict[int, OpRecord] = {}
-        self._decomposed: dict[OpOverload, bool] = {}
+        self._ways: dict[OpOverload, _Way] = {}
 
     supports_higher_order_operators = True
 
@@ -92,7 +102,8 @@ class OperatorTape(TorchDispatchMode):
             module = self._running[-1] if self.locate is None else self.locate(args)
             number = id(record)
             self._records[number] = record
-            self._calls[number, module] += 1
+            call = number, module
+            self._calls[call] = self._calls.get(call, 0) + 1
             if module not in self.first_event:
                 self.first_event[module] = len(self.first_event)
             if self.liveness is not None:
@@ -104,7 +115,7 @@ class OperatorTape(TorchDispatchMode):
 
     def begin_phase(self) -> None:
         """Count operators afresh, in a phase of their own; ``events`` are those of the current phase."""
-        self._calls = Counter()
+        self._calls = {}
 
     def _run_higher_order(
         self, func: HigherOrderOperator, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -119,27 +130,47 @@ class OperatorTape(TorchDispatchMode):
 
     def _run(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[OpRecord | None, Any]:
         """The call's record and result; no record where the call was decomposed into calls that have their own."""
-        tensors = argument_tensors(args, kwargs)
+        way = self._ways.get(func) or self._choose_way(func)
+        entry = None
+        if way.view is not None or way.decompose:
+            tensors = argument_tensors(args, kwargs)
+        else:
+            key, tensors = call_key(func, args, kwargs)
+            entry = self._memo.find(key)
         for tensor in tensors:
             if type(tensor) is Parameter:
                 self.touched.add(id(tensor))
-        if self._values is None:
-            return self._execute(func, args, kwargs)
-        if self._values.must_move(func, args, kwargs):
-            if self._values.writes_known(func, args, kwargs):
-                result = self._values.write(func, args, kwargs)
+        values = self._values
+        if values is None:
+            if entry is not None:
+                return self._memo.repeat(entry, func, args, kwargs, tensors)
+            return self._execute(way, func, args, kwargs)
+        if (entry is not None and entry.answers) or way.view is not None:  # by far the most calls
+            if values.stand_aside(tensors, writes=way.mutable):
+                if way.view is not None:
+                    return way.view, func(*args, **kwargs)
+                return self._memo.repeat(entry, func, args, kwargs, tensors)
+        return self._run_beside(values, way, func, args, kwargs)
+
+    def _run_beside(
+        self, values: KnownValues, way: _Way, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[OpRecord | None, Any]:
+        """The same where known values may answer, or have to be kept up to date."""
+        if values.must_move(func, args, kwargs):
+            if values.writes_known(func, args, kwargs):
+                result = values.write(func, args, kwargs)
                 return describe_call(func, args, kwargs, result), result
-            args, kwargs = self._values.on_meta(func, args, kwargs)
-            tensors = argument_tensors(args, kwargs)
-        if self._values.must_answer(func, args, tensors):
-            return self._answered(func, args, kwargs, self._values.answer(func, args, kwargs))
+            args, kwargs = values.on_meta(func, args, kwargs)
+        tensors = argument_tensors(args, kwargs)
+        if values.must_answer(func, args, tensors):
+            return self._answered(func, args, kwargs, values.answer(func, args, kwargs))
         try:
-            record, result = self._execute(func, args, kwargs)
+            record, result = self._execute(way, func, args, kwargs)
         except (RuntimeError, NotImplementedError) as error:
-            if not self._values.may_rescue(tensors, error):
+            if not values.may_rescue(tensors, error):
                 raise
-            return self._answered(func, args, kwargs, self._values.answer(func, args, kwargs))
-        self._values.follow(func, args, kwargs, tensors, result)
+            return self._answered(func, args, kwargs, values.answer(func, args, kwargs))
+        values.follow(func, args, kwargs, tensors, result)
         return record, result
 
     def _answered(
@@ -147,22 +178,21 @@ class OperatorTape(TorchDispatchMode):
     ) -> tuple[OpRecord, Any]:
         return traits(func).view or describe_call(func, args, kwargs, result), result
 
-    def _execute(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[OpRecord | None, Any]:
-        view = traits(func).view
-        if view is not None:
-            return view, func(*args, **kwargs)
-        if self._must_decompose(func):
+    def _execute(
+        self, way: _Way, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[OpRecord | None, Any]:
+        if way.view is not None:
+            return way.view, func(*args, **kwargs)
+        if way.decompose:
             with self:
                 return None, func.decompose(*args, **kwargs)
         return self._memo.call(func, args, kwargs)
 
-    def _must_decompose(self, func: OpOverload) -> bool:
-        """A composite that the calculators do not know, but whose parts they may."""
-        must = self._decomposed.get(func)
-        if must is None:
-            known = self._knows(operator_name(func), func._overloadname, operator_tags(func))
-            must = self._decomposed[func] = traits(func).composite and not known
-        return must
+    def _choose_way(self, func: OpOverload) -> _Way:
+        general = traits(func)
+        known = self._knows(operator_name(func), func._overloadname, operator_tags(func))
+        way = self._ways[func] = _Way(general.view, general.composite and not known, general.mutable)
+        return way
 
 
 def _goes_on(condition: Any, rounds: int) -> bool:

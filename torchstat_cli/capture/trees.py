@@ -14,7 +14,7 @@ _RECORD_NAMES = ("Cache", "Layer", "Output")
 
 def tensors_in(value: object) -> Iterator[torch.Tensor]:
     """Every tensor inside tuples, lists, mappings, dataclasses and cache-like objects, in order; each object once."""
-    yield from _walk(value, set())
+    return _walk(value, set())
 
 
 def _walk(value: object, seen: set[int]) -> Iterator[torch.Tensor]:
@@ -81,4 +81,6 @@ def _same_mapping(template: dict[Any, Any], items: dict[Any, Any]) -> Any:
 
 def shapes_in(value: object) -> tuple[tuple[int, ...], ...]:
     """The shape of every tensor inside ``value``; of a jagged one the shape of what it stores, sequences end to end."""
+    if type(value) is torch.Tensor and not value.is_nested:  # by far the most common, and this runs at every module
+        return (tuple(value.shape),)
     return tuple(tuple((tensor.values() if tensor.is_nested else tensor).shape) for tensor in tensors_in(value))

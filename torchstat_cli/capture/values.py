@@ -74,6 +74,21 @@ class KnownValues:
         self._twins[key] = (weakref.ref(tensor, lambda _: self._twins.pop(key, None)), twin)
         return twin
 
+    def stand_aside(self, tensors: list[torch.Tensor], *, writes: bool) -> bool:
+        """Whether a call is none of its business: all on meta, nothing to answer and, known or forgotten, to follow."""
+        if self._assume or not tensors:
+            return False
+        known = self._values
+        unknown = False
+        for tensor in tensors:
+            if not tensor.is_meta:
+                return False
+            if id(tensor) not in known:
+                unknown = True
+            elif writes:
+                return False
+        return unknown
+
     def must_move(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Whether real tensors meet a meta tensor, are sent to meta, or have lost their values to a meta tensor."""
         tensors = argument_tensors(args, kwargs)
