@@ -11,7 +11,7 @@ from rich.console import Console
 
 from benchmarks.figures import Settings, closing, figure_table
 
-NAMES = ("startup", "overhead", "growth", "large", "gate", "peers")
+NAMES = ("startup", "overhead", "growth", "large", "gate", "extraction", "peers")
 
 
 def main() -> int:

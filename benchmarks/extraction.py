@@ -1,109 +1,93 @@
-"""What extraction costs, as ratios of CPU time to the plain forward pass of the same model and inputs.
-
-    python benchmarks/extraction.py
-
-One thread, process CPU time (wall time means little on a shared machine), the least of several interleaved runs.
-TorchLens appears in the table where it is installed. Exits with 1 if a promised ratio is missed.
-"""
+"""What extraction costs, as ratios of CPU time to the plain forward pass of the same model and inputs."""
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import sys
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from types import ModuleType
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
-from tests.libraries import import_timm, import_torchvision
+from benchmarks.figures import Figure, Settings
+from benchmarks.libraries import import_library
+from benchmarks.timing import Seconds, interleave
 from torchstat_cli.activations import KeepOptions, ObserveOptions, create_feature_extractor, observe
 
-ROUNDS = 15
+_MODULES = 1.2  # every module output: hooks and copies that are only made when somebody writes
+_OPERATORS = 2.0  # every operator too: Python hears of each
+_EARLY = 0.6  # only an early stage, one image: the rest does not run
+_BY_HAND = 1.05  # against calling the stage's modules oneself, which is what cannot be beaten
+
+_SHORT = 4  # times as many rounds: these runs are short, and two equal ones differ by more than the promise otherwise
+
+Actions = Mapping[str, Callable[[], object]]
 
 
-@dataclass(frozen=True)
-class Case:
-    """One way of running a model."""
-
-    name: str
-    run: Callable[[], Any]
-    limit: float | None = None  # promised ratio to the plain forward
-
-
-def measure(cases: list[Case]) -> list[tuple[Case, float]]:
-    """Each case's least CPU seconds; rounds are interleaved, so that a busy moment hits all alike."""
-    least = dict.fromkeys((case.name for case in cases), float("inf"))
-    for round_number in range(ROUNDS + 1):
-        for case in cases:
-            started = time.process_time()
-            case.run()
-            if round_number:  # the first round warms up
-                least[case.name] = min(least[case.name], time.process_time() - started)
-    return [(case, least[case.name]) for case in cases]
+def figures(settings: Settings) -> Iterator[Figure]:
+    """Everything inside a vision transformer, then an early stage of a residual network; one thread, no gradients."""
+    torch.set_num_threads(1)
+    with torch.no_grad():
+        timm, torchvision = import_library("timm"), import_library("torchvision")
+        if timm is not None:
+            yield from _inside_a_transformer(timm, settings.rounds)
+        if torchvision is not None:
+            for batch in (1, 4):
+                yield from _early_stage(torchvision, batch, settings.rounds)
 
 
-def vit_cases() -> list[Case]:
-    """Everything inside timm's vit_tiny, batch 8."""
-    model: nn.Module = import_timm().create_model("vit_tiny_patch16_224").eval()
+def _inside_a_transformer(timm: ModuleType, rounds: int) -> Iterator[Figure]:
+    """timm's vit_tiny: its modules, its operators, its attention."""
+    torch.manual_seed(0)
+    model: nn.Module = timm.create_model("vit_tiny_patch16_224").eval()
     images = torch.randn(8, 3, 224, 224)
     modules = create_feature_extractor(model, ["*"], engine="hooks")
     quick = ObserveOptions(engine="runtime", keep=KeepOptions(audit=False))
 
-    def operators() -> None:
-        with observe(model, ["type:Module", "op:*"], quick):
+    def observed(*selections: str) -> None:
+        with observe(model, selections, quick):
             model(images)
 
-    def attention() -> None:
-        with observe(model, ["attn"], quick):
-            model(images)
-
-    cases = [
-        Case("vit_tiny batch 8: plain forward", lambda: model(images)),
-        Case("vit_tiny batch 8: every module output", lambda: modules(images), 1.2),
-        Case("vit_tiny batch 8: every operator and module output", operators, 2.0),
-        Case("vit_tiny batch 8: 12 attention maps", attention),
-    ]
-    if importlib.util.find_spec("torchlens") is not None:
-        torchlens = importlib.import_module("torchlens")
-        log = torchlens.trace if hasattr(torchlens, "trace") else torchlens.log_forward_pass
-        cases.append(Case("vit_tiny batch 8: TorchLens, every output", lambda: log(model, images)))
-    return cases
-
-
-def resnet_cases() -> list[Case]:
-    """One early stage of resnet18."""
-    model: nn.Module = import_torchvision().models.resnet18().eval()
-    images = torch.randn(4, 3, 224, 224)
-    graph = create_feature_extractor(model, ["layer2"])
-    hooks = create_feature_extractor(model, ["layer2"], engine="hooks")
-    return [
-        Case("resnet18 batch 4: plain forward", lambda: model(images)),
-        Case("resnet18 batch 4: only layer2, graph", lambda: graph(images), 0.6),
-        Case("resnet18 batch 4: only layer2, hooks", lambda: hooks(images), 0.6),
-    ]
+    actions: Actions = {
+        "plain": lambda: model(images),
+        "every module output": lambda: modules(images),
+        "every operator and module output": lambda: observed("type:Module", "op:*"),
+        "12 attention maps": lambda: observed("attn"),
+    }
+    seconds = interleave(actions, rounds)
+    for name, goal in (*zip(list(actions)[1:], (_MODULES, _OPERATORS, None), strict=True),):
+        yield _ratio(f"timm vit_tiny, batch 8: {name}", seconds[name], seconds["plain"], goal)
+    torchlens = import_library("torchlens")
+    if torchlens is not None:
+        # It replaces torch's functions at its first call and leaves them replaced, so nothing is measured after it.
+        traced = interleave({"all": lambda: torchlens.trace(model, images)}, rounds)["all"]
+        name = f"timm vit_tiny, batch 8: TorchLens {torchlens.__version__}, every operator output"
+        yield _ratio(name, traced, seconds["plain"])
 
 
-def main() -> int:
-    """Print the table; 1 if a promise is broken."""
-    torch.set_num_threads(1)
-    broken = 0
-    for cases in (vit_cases(), resnet_cases()):
-        with torch.no_grad():
-            results = measure(cases)
-        plain = results[0][1]
-        for case, seconds in results:
-            promise = "" if case.limit is None else f"   promised <= {case.limit:g}"
-            broken += case.limit is not None and seconds / plain > case.limit
-            print(f"{case.name:52} {seconds * 1e3:9.1f} ms {seconds / plain:7.2f} x{promise}")
-    return int(broken > 0)
+def _early_stage(torchvision: ModuleType, batch: int, rounds: int) -> Iterator[Figure]:
+    """resnet18 up to ``layer2``, beside the same modules called by hand."""
+    torch.manual_seed(0)
+    model = torchvision.models.resnet18().eval()
+    images = torch.randn(batch, 3, 224, 224)
+    extractors = {engine: create_feature_extractor(model, ["layer2"], engine=engine) for engine in ("fx", "hooks")}
+
+    def by_hand() -> Tensor:
+        result: Tensor = model.maxpool(model.relu(model.bn1(model.conv1(images))))
+        return model.layer2(model.layer1(result))
+
+    actions: dict[str, Callable[[], object]] = {"plain": lambda: model(images), "by hand": by_hand}
+    actions |= {engine: lambda extractor=extractor: extractor(images) for engine, extractor in extractors.items()}
+    seconds = interleave(actions, _SHORT * rounds)
+    subject = f"torchvision resnet18, batch {batch}: "
+    yield _ratio(f"{subject}conv1 to layer2 called by hand", seconds["by hand"], seconds["plain"])
+    for engine in extractors:
+        name = f"{subject}only layer2, engine {engine}"
+        yield _ratio(name, seconds[engine], seconds["plain"], _EARLY if batch == 1 else None)
+        yield _ratio(f"{name}, against by hand", seconds[engine], seconds["by hand"], _BY_HAND)
 
 
-if __name__ == "__main__":
-    raise SystemExit(main())
+def _ratio(subject: str, part: Seconds, whole: Seconds, goal: float | None = None) -> Figure:
+    # The least of each: on a shared machine every disturbance adds.
+    least = min(part), min(whole)
+    details = " against ".join(f"{1e3 * seconds:.1f} ms" for seconds in least)
+    return Figure(subject, least[0] / least[1], "x", goal, details=details)

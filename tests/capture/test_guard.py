@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from tests.capture.modules import Custom, linear
-from torchstat_cli.capture.guard import untouched_generators, untouched_model, without_compiler, without_fast_paths
+from torchstat_cli.capture.guard import untouched, untouched_generators, without_compiler, without_fast_paths
 
 
 def test_attributes_of_every_module_come_back() -> None:
@@ -31,7 +31,7 @@ def test_attributes_of_every_module_come_back() -> None:
         part.train(False)
         raise KeyError
 
-    with pytest.raises(KeyError), untouched_model(model):
+    with pytest.raises(KeyError), untouched(tuple(model.modules())):
         disturb()
     assert (part.steps, part.history, part.names, part.table) == (1, [1], {"a"}, {"k": 1})
     assert part.history is history
@@ -44,7 +44,7 @@ def test_attributes_of_every_module_come_back() -> None:
 def test_replaced_containers_come_back_with_their_content() -> None:
     model = linear()
     model.history = original = [1]
-    with untouched_model(model):
+    with untouched(tuple(model.modules())):
         model.history.append(2)
         model.history = [3]
     assert model.history is original

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from tests.capture.modules import ROWS, Custom
-from torchstat_cli.capture.guard import untouched_model
+from torchstat_cli.capture.guard import untouched
 from torchstat_cli.capture.twins import copy_buffers, put_on_meta
 from torchstat_cli.capture.values import KnownValues, meta_like
 
@@ -38,8 +38,8 @@ def test_everything_a_module_holds_goes_to_meta_and_comes_back() -> None:
     model[0].cache = [model[0].weight, (torch.zeros(3), "kept")]
     model[0].anchor = torch.ones(2)
     before = {name: id(tensor) for name, tensor in model.state_dict(keep_vars=True).items()}
-    with untouched_model(model):
-        twins = put_on_meta(model, KnownValues())
+    with untouched(tuple(model.modules())):
+        twins = put_on_meta(model.modules(), KnownValues())
         assert all(tensor.is_meta for tensor in (*model.parameters(), *model.buffers()))
         assert model[0].weight is model[1].weight is model[0].cache[0]
         assert model[0].cache[1][0].is_meta
@@ -53,8 +53,8 @@ def test_everything_a_module_holds_goes_to_meta_and_comes_back() -> None:
 
 def test_running_statistics_move_in_a_copy() -> None:
     model = nn.BatchNorm1d(4)
-    with untouched_model(model):
-        copy_buffers(model)
+    with untouched(tuple(model.modules())):
+        copy_buffers(model.modules())
         model(ROWS + 5)
         assert model.running_mean is not None
         assert model.running_mean.sum() != 0
@@ -66,8 +66,8 @@ def test_running_statistics_move_in_a_copy() -> None:
 def test_optional_buffers_stay_none() -> None:
     model = Custom(lambda self, x: x)
     model.register_buffer("nothing", None)
-    with untouched_model(model):
-        copy_buffers(model)
+    with untouched(tuple(model.modules())):
+        copy_buffers(model.modules())
         assert model.nothing is None
-        put_on_meta(model, KnownValues())
+        put_on_meta(model.modules(), KnownValues())
         assert model.nothing is None

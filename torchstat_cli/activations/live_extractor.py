@@ -68,6 +68,8 @@ class LiveExtractor(nn.Module):
 
     def _missing(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """The fixed arguments that this call does not give itself."""
+        if not self._concrete_args:
+            return {}
         names = list(inspect.signature(self.model.forward).parameters)[: len(args)]
         return {name: value for name, value in self._concrete_args.items() if name not in (*names, *kwargs)}
 

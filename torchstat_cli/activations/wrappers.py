@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import torch
 from torch import nn
@@ -34,10 +35,26 @@ def unwrap(model: nn.Module) -> nn.Module:
             model = model.module  # type: ignore[assignment]
         else:
             break
-    for part in model.modules():
+    for part in parts(model):
         if not isinstance(part, torch.jit.ScriptModule):
             refuse(part)
     return model
+
+
+def parts(model: nn.Module) -> Iterator[nn.Module]:
+    """``model`` and every module in it, once each; the insides of TorchScript are left out.
+
+    ``model.modules()`` does the same through one generator per level, which a small model called often would feel.
+    """
+    seen = {model}
+    pending = [model]
+    while pending:
+        part = pending.pop()
+        yield part
+        if not isinstance(part, torch.jit.ScriptModule):
+            children = [child for child in part._modules.values() if child is not None and child not in seen]
+            seen.update(children)
+            pending.extend(children)
 
 
 def refuse(module: nn.Module) -> None:
@@ -51,7 +68,7 @@ def refuse(module: nn.Module) -> None:
             "a TorchScript module hides its insides: hooks on it never fire",
             "give the Python module from which it was scripted or traced",
         )
-    if any(kind.__name__ in _SHARDING for kind in type(module).__mro__):
+    if _is_sharded(type(module)):
         raise ModelError(
             "an FSDP model shows only this rank's shards to hooks",
             "extract before sharding, or from the unsharded model on one device",
@@ -63,12 +80,14 @@ def refuse(module: nn.Module) -> None:
         )
 
 
+@cache
+def _is_sharded(kind: type[nn.Module]) -> bool:
+    return any(base.__name__ in _SHARDING for base in kind.__mro__)
+
+
 def is_compiled(model: nn.Module) -> bool:
     """Whether ``model`` or anything inside it was compiled, by ``torch.compile`` or ``Module.compile``."""
-    return any(
-        hasattr(module, _COMPILED) or getattr(module, "_compiled_call_impl", None) is not None
-        for module in model.modules()
-    )
+    return any(_COMPILED in part._modules or part._compiled_call_impl is not None for part in parts(model))
 
 
 @contextmanager
@@ -86,4 +105,6 @@ def eagerly(model: nn.Module) -> Iterator[None]:
 
 def clean_path(path: str) -> str:
     """A dotted module path without the components that compilation adds."""
+    if _COMPILED not in path:
+        return path
     return ".".join(part for part in path.split(".") if part != _COMPILED)

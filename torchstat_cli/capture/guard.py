@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,23 +17,29 @@ from torchstat_cli.capture.replacing import replaced
 _CONTAINERS = (dict, list, set)
 
 
-class ModelSnapshot:
+class Snapshot:
     """The attributes of every module, one level deep: hooks, parameters, buffers, flags, caches.
 
     Tensors themselves are not copied: a dummy run works on twins of them.
     """
 
-    def __init__(self, model: nn.Module) -> None:
-        self._modules = [(module, dict(vars(module))) for module in model.modules()]
-        self._contents = [
-            (value, value.copy())
-            for _, attributes in self._modules
-            for value in attributes.values()
-            if isinstance(value, _CONTAINERS)
-        ]
+    def __init__(self, modules: Iterable[nn.Module]) -> None:
+        self._modules = [(module, vars(module).copy()) for module in modules]
+        self._contents: list[tuple[Any, Any]] = []  # containers, and copies of what they hold
+        self._empty: list[Any] = []  # most containers of most modules
+        for _, attributes in self._modules:
+            for value in attributes.values():
+                if isinstance(value, _CONTAINERS):
+                    if value:
+                        self._contents.append((value, value.copy()))
+                    else:
+                        self._empty.append(value)
 
     def restore(self) -> None:
         """Put every attribute back, and every dict, list or set that was one to its former content."""
+        for container in self._empty:
+            if container:
+                container.clear()
         for container, content in self._contents:
             if isinstance(container, list):
                 container[:] = content
@@ -47,9 +53,9 @@ class ModelSnapshot:
 
 
 @contextmanager
-def untouched_model(model: nn.Module) -> Iterator[None]:
-    """Restore the attributes of every module of ``model`` afterwards, also when the run raised."""
-    snapshot = ModelSnapshot(model)
+def untouched(modules: Iterable[nn.Module]) -> Iterator[None]:
+    """Restore the attributes of ``modules`` afterwards, also when the run raised."""
+    snapshot = Snapshot(modules)
     try:
         yield
     finally:

@@ -49,16 +49,21 @@ def unwrap(model: nn.Module) -> tuple[nn.Module, str | None]:
     return model, note
 
 
+_NUMBERS = frozenset((bool, int, float, str))
+_OF_TORCH = frozenset(("training", "call_super_init", "dump_patches"))  # on every module, and no setting
+
+
 def plain_attributes(module: nn.Module) -> Mapping[str, Any]:
     """The module's own settings: public attributes that are numbers, booleans, strings or tuples of those."""
-    return {
-        name: list(value) if isinstance(value, (tuple, torch.Size)) else value
-        for name, value in vars(module).items()
-        if not name.startswith("_") and name not in ("training", "call_super_init", "dump_patches") and _is_plain(value)
-    }
-
-
-def _is_plain(value: object) -> bool:
-    if isinstance(value, (tuple, torch.Size)):
-        return all(isinstance(item, (bool, int, float, str)) for item in value)
-    return isinstance(value, (bool, int, float, str))
+    settings: dict[str, Any] = {}
+    for name, value in vars(module).items():
+        if name[:1] == "_" or name in _OF_TORCH:
+            continue
+        if type(value) in _NUMBERS:
+            settings[name] = value
+        elif isinstance(value, tuple):
+            if all(isinstance(item, (bool, int, float, str)) for item in value):
+                settings[name] = list(value)
+        elif isinstance(value, (int, float, str)):  # enumerations and the like
+            settings[name] = value
+    return settings

@@ -41,6 +41,11 @@ class RunOptions:
     training: TrainingRun | None = None  # two training steps instead of a forward pass
     gradients: bool = False  # record gradients during the forward pass, for models that differentiate in it
 
+    @property
+    def as_on_cpu(self) -> bool:
+        """Whether a run on meta stands for one on the CPU; a named attention backend is a GPU's."""
+        return self.on_meta and self.attention == "auto"
+
 
 def record_run(
     model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], knows: Knows, options: RunOptions
@@ -66,9 +71,10 @@ def record_run(
         liveness = watch_memory(run.session, run.args, run.kwargs) if options.memory else None
         if liveness is not None:
             stack.enter_context(watching_resizes(liveness))
-            run.session.tape.transients = Transients(options.memo) if options.on_meta else None
+            if options.on_meta:
+                run.session.tape.transients = Transients(options.memo, as_on_cpu=options.as_on_cpu)
         if options.training is not None:
-            if options.on_meta and options.attention == "auto":
+            if options.as_on_cpu:
                 stack.enter_context(lstm_of_the_cpu())
             recording = record_steps(run, options.training, liveness, on_meta=options.on_meta)
         else:

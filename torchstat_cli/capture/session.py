@@ -11,21 +11,21 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.parameter import is_lazy
 
-from torchstat_cli.capture.buffers import BUFFER_NAME, MetadataRow
-from torchstat_cli.capture.guard import untouched_generators, untouched_model, without_compiler, without_fast_paths
+from torchstat_cli.capture.buffers import MetadataRow
+from torchstat_cli.capture.guard import untouched, untouched_generators, without_compiler, without_fast_paths
 from torchstat_cli.capture.higher_order import plain_flex_attention
 from torchstat_cli.capture.hooks import CaptureHooks
-from torchstat_cli.capture.leaves import Site, find_sites, plain_attributes
+from torchstat_cli.capture.leaves import Site, find_sites
 from torchstat_cli.capture.literals import literals_keep_values
 from torchstat_cli.capture.memo import Memo, shared_memo
+from torchstat_cli.capture.registries import ModuleRegistries
 from torchstat_cli.capture.tape import Knows, OperatorTape
-from torchstat_cli.capture.trees import map_tensors, stored_bytes, tensors_in
+from torchstat_cli.capture.trees import map_tensors, tensors_in
 from torchstat_cli.capture.twins import copy_buffers, copy_parameters, put_on_meta
 from torchstat_cli.capture.values import KnownValues
 from torchstat_cli.errors import ForwardError, InputError, UsageError
-from torchstat_cli.records import Event, ModuleFacts, OwnedTensor, Recording
+from torchstat_cli.records import Event, Recording
 from torchstat_cli.units import format_shape
 
 
@@ -55,9 +55,10 @@ class Session:
     def __init__(
         self, model: nn.Module, knows: Knows, *, memo: Memo = shared_memo, values: KnownValues | None = None
     ) -> None:
-        self._facts = _TensorFacts(model)
+        sites = find_sites(model)
+        self._facts = ModuleRegistries(sites)
         self._values = values
-        self.hooks = CaptureHooks(find_sites(model))
+        self.hooks = CaptureHooks(sites)
         self.tape = OperatorTape(self.hooks.running, knows, memo, values)
         self._stack = ExitStack()
         self._open = False
@@ -93,7 +94,7 @@ class Session:
             raise UsageError("nothing was observed yet", "run the model inside `with ms.instrument(model) as capture:`")
         sites = self.hooks.sites
         touched = self._facts.originals(self.tape.touched)
-        facts = tuple(self._facts.of(site, row, touched) for site, row in zip(sites, self.hooks.rows, strict=True))
+        facts = tuple([self._facts.of(index, row, touched) for index, row in enumerate(self.hooks.rows)])
         events = tuple(Event(op, sites[module].path, calls) for op, module, calls in self.tape.events)
         return Recording(
             modules=facts,
@@ -120,59 +121,11 @@ class Session:
         self._facts.twins = twins
 
 
-class _TensorFacts:
-    """What each module owns, taken before anything is swapped."""
-
-    def __init__(self, model: nn.Module) -> None:
-        self.twins: dict[int, int] = {}
-        self._owned = {id(module): (_owned(module._parameters), _owned(module._buffers)) for module in model.modules()}
-        self._attributes = {id(module): plain_attributes(module) for module in model.modules()}
-
-    def originals(self, touched: set[int]) -> set[int]:
-        """The ids of the original tensors behind the ids that the tape saw."""
-        back = {twin: original for original, twin in self.twins.items()}
-        return {back.get(key, key) for key in touched}
-
-    def of(self, site: Site, row: MetadataRow, touched: set[int]) -> ModuleFacts:
-        """Everything known of one module."""
-        parameters, buffers = self._owned[id(site.module)]
-        return ModuleFacts(
-            path=site.path,
-            type=type(site.module).__name__,
-            is_leaf=site.is_leaf,
-            calls=row.calls,
-            input_shape=row.input_shape,
-            output_shape=row.output_shape,
-            dtype=row.dtype,
-            attrs=self._attributes[id(site.module)],
-            parameters=tuple(_owned_record(name, tensor, touched) for name, tensor in parameters),
-            buffers=tuple(_owned_record(name, tensor, touched) for name, tensor in buffers),
-        )
-
-
-def _owned(registry: Any) -> list[tuple[str, torch.Tensor]]:
-    """What the model owns; the rows of a session around this one, or copied with a module, are not the model's."""
-    return [
-        (name, tensor) for name, tensor in registry.items() if tensor is not None and not name.startswith(BUFFER_NAME)
-    ]
-
-
-def _owned_record(name: str, tensor: torch.Tensor, touched: set[int]) -> OwnedTensor:
-    elements = 0 if is_lazy(tensor) else tensor.numel()
-    return OwnedTensor(
-        name=name,
-        key=id(tensor),
-        numel=elements,
-        nbytes=0 if is_lazy(tensor) else stored_bytes(tensor),
-        trainable=tensor.requires_grad,
-        touched=id(tensor) in touched,
-    )
-
-
 def _execution_order(sites: tuple[Site, ...], rows: list[MetadataRow], first_event: dict[int, int]) -> tuple[str, ...]:
     """Modules by their first call; then those that only own work or parameters, as registered."""
-    called = sorted((row.order, index) for index, row in enumerate(rows) if row.calls)
-    uncalled = [index for index, row in enumerate(rows) if not row.calls]
+    places = [row.order for row in rows]  # 0 is never called
+    called = sorted((place, index) for index, place in enumerate(places) if place)
+    uncalled = [index for index, place in enumerate(places) if not place]
     # Work outside every module lands on the root, which then comes first although nobody called it.
     first = [index for index in uncalled if index in first_event]
     rest = [index for index in uncalled if index not in first_event]
@@ -231,19 +184,21 @@ def prepared_run(
             tape.paused = True
             stack.callback(setattr, tape, "paused", False)
         stack.enter_context(untouched_generators())
-        stack.enter_context(untouched_model(model))
+        modules = [site.module for site in session.hooks.sites]
+        stack.enter_context(untouched(modules))
         stack.enter_context(plain_flex_attention())
         if values is not None:
-            session.note_twins(put_on_meta(model, values))
+            session.note_twins(put_on_meta(modules, values))
             stack.enter_context(literals_keep_values(values))
             args, kwargs = map_tensors((args, kwargs), lambda t: t if t.is_meta else values.twin(t))
         else:
-            copy_buffers(model)
+            copy_buffers(modules)
         if learns:
-            session.note_twins(copy_parameters(model, session.twins))
+            session.note_twins(copy_parameters(modules, session.twins))
             args, kwargs = map_tensors((args, kwargs), _without_gradient)
-        with suppress(NotImplementedError):  # an exported module keeps the mode in which it was exported
-            model.train(training)
+        if any(module.training is not training for module in modules):
+            with suppress(NotImplementedError):  # an exported module keeps the mode in which it was exported
+                model.train(training)
         yield PreparedRun(session, model, args, kwargs)
 
 

@@ -12,8 +12,8 @@ from torch.nn import Parameter
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from torchstat_cli.capture.higher_order import describe_higher_order, run_higher_order
-from torchstat_cli.capture.liveness import Liveness
 from torchstat_cli.capture.keys import call_key
+from torchstat_cli.capture.liveness import Liveness
 from torchstat_cli.capture.memo import Memo
 from torchstat_cli.capture.operators import argument_tensors, describe_call, operator_name, operator_tags, traits
 from torchstat_cli.capture.transients import Transients
@@ -145,10 +145,10 @@ class OperatorTape(TorchDispatchMode):
             if entry is not None:
                 return self._memo.repeat(entry, func, args, kwargs, tensors)
             return self._execute(way, func, args, kwargs)
-        if (entry is not None and entry.answers) or way.view is not None:  # by far the most calls
-            if values.stand_aside(tensors, writes=way.mutable):
-                if way.view is not None:
-                    return way.view, func(*args, **kwargs)
+        if values.stand_aside(tensors, writes=way.mutable):  # by far the most calls
+            if way.view is not None:
+                return way.view, func(*args, **kwargs)
+            if entry is not None and entry.answers:
                 return self._memo.repeat(entry, func, args, kwargs, tensors)
         return self._run_beside(values, way, func, args, kwargs)
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from torchstat_cli.capture.guard import untouched_generators, untouched_model
+from torchstat_cli.capture.guard import untouched, untouched_generators
 from torchstat_cli.capture.leaves import Site, find_sites
 from torchstat_cli.capture.twins import copy_buffers
 
@@ -34,8 +34,8 @@ def time_modules(
     runs: list[dict[str, float]] = []
     with ExitStack() as stack:
         stack.enter_context(untouched_generators())
-        stack.enter_context(untouched_model(model))
-        copy_buffers(model)
+        stack.enter_context(untouched(tuple(model.modules())))
+        copy_buffers(model.modules())
         with suppress(NotImplementedError):  # an exported module keeps the mode in which it was exported
             model.train(training)
         stack.enter_context(torch.inference_mode())

@@ -11,6 +11,7 @@ from typing import Any
 from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from torchstat_cli.capture.convolutions import convolution_bytes
 from torchstat_cli.capture.liveness import Liveness
 from torchstat_cli.capture.memo import Memo
 from torchstat_cli.capture.metadata.recurrent import padded
@@ -34,10 +35,12 @@ class Transients:
 
     Args:
         memo: answers the parts of a composite.
+        as_on_cpu: the run stands for one on the CPU, whose kernels allocate below the dispatcher.
     """
 
-    def __init__(self, memo: Memo) -> None:
+    def __init__(self, memo: Memo, *, as_on_cpu: bool) -> None:
         self._memo = memo
+        self._as_on_cpu = as_on_cpu
         self._known: dict[int, tuple[OpRecord, int]] = {}  # by the record's id; equal calls share the record
 
     def of(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], record: OpRecord) -> int:
@@ -48,6 +51,10 @@ class Transients:
         return known[1]
 
     def _find(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], record: OpRecord) -> int:
+        if self._as_on_cpu:
+            known = convolution_bytes(record)
+            if known is not None:
+                return known
         if record.name.startswith("aten.mkldnn_rnn_layer"):
             return _onednn_buffers(record)
         if record.name == "aten.lstm" and record.overload == "input" and len(record.tensors("hx")) == 2:

@@ -41,6 +41,8 @@ def _walk(value: object, seen: set[int]) -> Iterator[torch.Tensor]:
 
 def stored_bytes(tensor: torch.Tensor) -> int:
     """Bytes that a tensor holds: of one that wraps others (a quantised weight), those of the others."""
+    if type(tensor) is torch.nn.Parameter or type(tensor) is torch.Tensor:
+        return tensor.numel() * tensor.element_size()
     if not hasattr(tensor, "__tensor_flatten__"):
         return tensor.numel() * tensor.element_size()
     names, _ = tensor.__tensor_flatten__()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -12,10 +13,10 @@ from torchstat_cli.capture.trees import map_tensors
 from torchstat_cli.capture.values import KnownValues
 
 
-def put_on_meta(model: nn.Module, values: KnownValues) -> dict[int, int]:
-    """Replace every tensor that a module holds by its meta twin; ties stay ties, small buffers keep their known values.
+def put_on_meta(modules: Iterable[nn.Module], values: KnownValues) -> dict[int, int]:
+    """Replace every tensor that ``modules`` hold by its meta twin; ties stay ties, small buffers keep known values.
 
-    The caller restores the attributes (``untouched_model``). No memory is copied or touched.
+    The caller restores the attributes (``untouched``). No memory is copied or touched.
 
     Returns:
         The id of every twin of a parameter or buffer, by the id of the original.
@@ -29,23 +30,23 @@ def put_on_meta(model: nn.Module, values: KnownValues) -> dict[int, int]:
         twins[id(tensor)] = id(stand_in)
         return stand_in
 
-    _replace_tensors(model, twin)
+    _replace_tensors(modules, twin)
     return twins
 
 
-def copy_buffers(model: nn.Module) -> None:
+def copy_buffers(modules: Iterable[nn.Module]) -> None:
     """Replace every buffer by a copy, in which running statistics may move; the caller restores the attributes."""
-    for module in model.modules():
+    for module in modules:
         if not isinstance(module, torch.jit.ScriptModule):
             for name, buffer in module._buffers.items():
                 module._buffers[name] = None if buffer is None else buffer.clone()
 
 
-def copy_parameters(model: nn.Module, twins: Mapping[int, int]) -> dict[int, int]:
+def copy_parameters(modules: Iterable[nn.Module], twins: Mapping[int, int]) -> dict[int, int]:
     """Replace every parameter that is no twin yet by a copy, which gradients and updates then happen to.
 
     Args:
-        model: the module; the caller restores its attributes.
+        modules: whose parameters; the caller restores their attributes.
         twins: the id of every stand-in so far, by the id of the original.
 
     Returns:
@@ -62,23 +63,27 @@ def copy_parameters(model: nn.Module, twins: Mapping[int, int]) -> dict[int, int
             standing_in.add(id(copies[id(tensor)]))
         return copies[id(tensor)]
 
-    _replace_tensors(model, copy)
+    _replace_tensors(modules, copy)
     return {**twins, **{original: id(copied) for original, copied in copies.items()}}
 
 
-def _replace_tensors(model: nn.Module, change: Callable[[Tensor], Tensor]) -> None:
-    for module in model.modules():
+def _replace_tensors(modules: Iterable[nn.Module], change: Callable[[Tensor], Tensor]) -> None:
+    for module in modules:
         if isinstance(module, torch.jit.ScriptModule):
             continue  # its tensors live in C++; the tape moves them to meta where they meet a meta tensor
         for registry in (module._parameters, module._buffers):
             for name, tensor in registry.items():
                 if tensor is not None:
                     registry[name] = change(tensor)  # type: ignore[assignment]
+        # Tensors held outside the registries: anchors, caches, an RNN's flat list of weights.
         state = vars(module)
-        for name, value in list(state.items()):
-            # Tensors held outside the registries: anchors, caches, an RNN's flat list of weights.
+        for name in [name for name, value in state.items() if type(value) not in _WITHOUT_TENSORS]:
+            value = state[name]
             if isinstance(value, (Tensor, list, tuple)) and not name.startswith("_modules") and _holds_tensor(value):
                 state[name] = map_tensors(value, change)
+
+
+_WITHOUT_TENSORS = frozenset((dict, OrderedDict, set, bool, int, float, str, type(None)))  # most attributes of modules
 
 
 def _holds_tensor(value: Any) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch._ops import OpOverload
+from torch.nn import Parameter
 
 from torchstat_cli.capture.assumptions import NUMBER_WORDS, assume
 from torchstat_cli.capture.operators import argument_tensors, operator_name, traits
@@ -53,6 +54,7 @@ class KnownValues:
         self._assume = assume
         self._guesses: set[int] = set()  # ids of tensors whose value rests on a number that was assumed
         self._values: dict[int, tuple[weakref.ref[torch.Tensor], torch.Tensor]] = {}
+        self._lent: set[int] = set()  # ids of those whose real tensor is the model's own, not to be written to
         self._stale: dict[int, torch.Tensor] = {}  # real tensors by storage, to which unknown values were written
         self._twins: dict[int, tuple[weakref.ref[torch.Tensor], torch.Tensor]] = {}
 
@@ -60,6 +62,7 @@ class KnownValues:
         """``tensor``, which is on meta, has the values of ``value``."""
         key = id(tensor)
         self._guesses.discard(key)
+        self._lent.discard(key)
         self._values[key] = (weakref.ref(tensor, lambda _: self._values.pop(key, None)), value)
 
     def twin(self, tensor: torch.Tensor) -> torch.Tensor:
@@ -68,9 +71,10 @@ class KnownValues:
         if known is not None and known[0]() is tensor:
             return known[1]
         twin = meta_like(tensor)
-        if 0 <= tensor.numel() <= _LIMIT and tensor.device.type == "cpu" and not isinstance(tensor, torch.nn.Parameter):
-            self.remember(twin, tensor.detach().clone())  # a copy: the run may write to it
         key = id(tensor)
+        if not _is_parameter(tensor) and tensor.device.type == "cpu" and 0 <= tensor.numel() <= _LIMIT:
+            self.remember(twin, tensor.detach())
+            self._lent.add(id(twin))
         self._twins[key] = (weakref.ref(tensor, lambda _: self._twins.pop(key, None)), twin)
         return twin
 
@@ -136,7 +140,7 @@ class KnownValues:
         if plan.is_meta:
             if id(plan) not in self._values:
                 raise ValueUnknownError(f"{operator_name(func)} needs the lengths of sequences, and they are not known")
-            self.used, plan = True, self._values[id(plan)][1]
+            self.used, plan = True, self._value(plan)
         return (*args[:position], plan, *args[position + 1 :]), kwargs
 
     def _is_stale(self, tensor: torch.Tensor) -> bool:
@@ -147,7 +151,7 @@ class KnownValues:
             return tensor
         if self._stale and self._is_stale(tensor):
             return meta_like(tensor)
-        if isinstance(tensor, torch.nn.Parameter):
+        if isinstance(tensor, Parameter):
             return self.twin(tensor)
         moved = meta_like(tensor)  # a new one each time: the run may have written to the real tensor since
         if tensor.numel() <= _LIMIT:
@@ -252,10 +256,20 @@ class KnownValues:
         return all(id(tensor) in self._values or not tensor.is_meta for tensor in tensors)
 
     def _run_for_real(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        real_args, real_kwargs = map_tensors((args, kwargs), lambda t: self._values[id(t)][1] if t.is_meta else t)
+        real_args, real_kwargs = map_tensors((args, kwargs), lambda t: self._value(t) if t.is_meta else t)
         if real_kwargs.get("device") is not None:
             real_kwargs["device"] = torch.device("cpu")
         return func(*(_off_meta(value) for value in real_args), **real_kwargs)
+
+    def _value(self, tensor: torch.Tensor) -> torch.Tensor:
+        """The known value of a meta tensor, the run's own: the run may write to it."""
+        key = id(tensor)
+        reference, value = self._values[key]
+        if key in self._lent:
+            self._lent.discard(key)
+            value = value.clone()
+            self._values[key] = reference, value
+        return value
 
     def _forget_written(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         for tensor in _written(func, args, kwargs):
@@ -265,6 +279,11 @@ class KnownValues:
                 sharing = [k for k, (_, value) in self._values.items() if value.untyped_storage()._cdata == storage]
                 for key in sharing:
                     del self._values[key]
+
+
+def _is_parameter(tensor: torch.Tensor) -> bool:
+    kind = type(tensor)
+    return kind is Parameter or (kind is not torch.Tensor and isinstance(tensor, Parameter))  # the latter is slow
 
 
 def _names_meta(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
@@ -286,12 +305,15 @@ def meta_like(tensor: torch.Tensor) -> torch.Tensor:
     if torch.is_inference_mode_enabled():
         with torch.inference_mode(False):
             return meta_like(tensor)
-    if tensor.layout is torch.strided and type(tensor) in (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer):
+    kind = type(tensor)
+    if (kind is Parameter or kind is torch.Tensor) and tensor.layout is torch.strided:
         twin = torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device="meta")
+        if kind is Parameter:
+            return torch.Tensor._make_subclass(Parameter, twin, tensor.requires_grad)
     else:
         twin = tensor.detach().to("meta")
-    if isinstance(tensor, torch.nn.Parameter):
-        return torch.nn.Parameter(twin, requires_grad=tensor.requires_grad)
+    if isinstance(tensor, Parameter):
+        return Parameter(twin, requires_grad=tensor.requires_grad)
     return twin.requires_grad_() if tensor.requires_grad and tensor.is_leaf else twin
 
 

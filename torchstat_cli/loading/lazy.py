@@ -21,8 +21,7 @@ def initialised(model: nn.Module, inputs: Inputs, *, on_meta: bool) -> nn.Module
     Raises:
         ForwardError: the call that initialises raised.
     """
-    registries = (registry for module in model.modules() for registry in (module._parameters, module._buffers))
-    if not any(tensor is not None and is_lazy(tensor) for registry in registries for tensor in registry.values()):
+    if not any(_waits(module) for module in model.modules()):
         return model
     copied = _copy(model, on_meta)
     given = inputs_on(inputs, device="meta") if on_meta else inputs
@@ -35,6 +34,12 @@ def initialised(model: nn.Module, inputs: Inputs, *, on_meta: bool) -> nn.Module
             "call it once on real inputs before it is measured",
         ) from error
     return copied
+
+
+def _waits(module: nn.Module) -> bool:
+    """Whether a tensor of the module itself has no shape yet."""
+    registries = (module._parameters, module._buffers)
+    return any(tensor is not None and is_lazy(tensor) for registry in registries for tensor in registry.values())
 
 
 def _copy(model: nn.Module, on_meta: bool) -> nn.Module:

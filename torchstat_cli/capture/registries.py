@@ -1,0 +1,65 @@
+"""What each module registers: its parameters, its buffers and its settings, as they were before anything is swapped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+from torch.nn.parameter import is_lazy
+
+from torchstat_cli.capture.buffers import BUFFER_NAME, MetadataRow
+from torchstat_cli.capture.leaves import Site, plain_attributes
+from torchstat_cli.capture.trees import stored_bytes
+from torchstat_cli.records import ModuleFacts, OwnedTensor
+
+
+class ModuleRegistries:
+    """The tensors and settings of every module of a model, taken when it is made."""
+
+    def __init__(self, sites: Sequence[Site]) -> None:
+        self.twins: dict[int, int] = {}  # the id of every stand-in, by the id of the original
+        self._sites = sites
+        self._parameters = [_owned(site.module._parameters) for site in sites]
+        self._buffers = [_owned(site.module._buffers) for site in sites]
+        self._settings = [plain_attributes(site.module) for site in sites]
+
+    def originals(self, touched: set[int]) -> set[int]:
+        """The ids of the original tensors behind the ids that the tape saw."""
+        back = {twin: original for original, twin in self.twins.items()}
+        return {back.get(key, key) for key in touched}
+
+    def of(self, index: int, row: MetadataRow, touched: set[int]) -> ModuleFacts:
+        """Everything known of one module."""
+        site = self._sites[index]
+        return ModuleFacts(
+            path=site.path,
+            type=type(site.module).__name__,
+            is_leaf=site.is_leaf,
+            calls=row.calls,
+            input_shape=row.input_shape,
+            output_shape=row.output_shape,
+            dtype=row.dtype,
+            attrs=self._settings[index],
+            parameters=tuple([_record(name, tensor, touched) for name, tensor in self._parameters[index]]),
+            buffers=tuple([_record(name, tensor, touched) for name, tensor in self._buffers[index]]),
+        )
+
+
+def _owned(registry: Any) -> list[tuple[str, Tensor]]:
+    """What the model owns; the rows of a session around this one, or copied with a module, are not the model's."""
+    return [
+        (name, tensor) for name, tensor in registry.items() if tensor is not None and not name.startswith(BUFFER_NAME)
+    ]
+
+
+def _record(name: str, tensor: Tensor, touched: set[int]) -> OwnedTensor:
+    lazy = is_lazy(tensor)
+    return OwnedTensor(
+        name=name,
+        key=id(tensor),
+        numel=0 if lazy else tensor.numel(),
+        nbytes=0 if lazy else stored_bytes(tensor),
+        trainable=tensor.requires_grad,
+        touched=id(tensor) in touched,
+    )
