@@ -66,8 +66,8 @@ def generation_spec(
 
     def cost(cached: int) -> tuple[int, ...]:
         steps[cached] = record_decode(module, name, batch, cached, settings.registry.knows, options)
-        sums = add_up(steps[cached].events, settings.registry)
-        return (*(sum(work[metric] for work in sums.by_module.values()) for metric in _METRICS),)
+        whole = add_up(steps[cached].events, settings.registry).whole
+        return (*(getattr(whole, metric) for metric in _METRICS),)
 
     decoding = new - 1
     last = prompt + decoding - 1

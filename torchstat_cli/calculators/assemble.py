@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -24,6 +23,8 @@ from torchstat_cli.records import (
     UnknownOperator,
 )
 
+_NO_WORK = Work()
+
 
 def assemble(recording: Recording, provenance: Provenance, registry: Registry) -> Profile:
     """The profile of one recording. Rows sum exactly to the totals.
@@ -36,10 +37,10 @@ def assemble(recording: Recording, provenance: Provenance, registry: Registry) -
     facts = {module.path: module for module in recording.modules}
     rows: list[ModuleRecord] = []
     containers: list[ModuleRecord] = []
+    with_unknown = {path for calls in sums.unknown.values() for path in calls}
     for path in recording.order:
-        record = _row(facts[path], held[path], sums.by_module.get(path, Counter()))
-        unknown_here = any(path in calls for calls in sums.unknown.values())
-        has_row = facts[path].is_leaf or unknown_here or any(getattr(record, column) for column in SUMMED)
+        record = _row(facts[path], held[path], sums.by_module.get(path, _NO_WORK))
+        has_row = record.kind == "leaf" or path in with_unknown or any(getattr(record, column) for column in SUMMED)
         (rows if has_row else containers).append(record)
     profile = Profile(
         provenance=provenance,
@@ -97,7 +98,11 @@ def _row(module: ModuleFacts, held: Holdings, work: Work) -> ModuleRecord:
         attrs=module.attrs,
         live=None,
         training=None,
-        **{metric: work[metric] for metric in WORK},
+        madds=work.madds,
+        flops=work.flops,
+        mem_read=work.mem_read,
+        mem_write=work.mem_write,
+        memory=work.memory,
     )
 
 
@@ -111,14 +116,14 @@ def _totals(held: Iterable[Holdings], sums: Sums) -> Totals:
         buffer_bytes=sum(part.buffer_bytes for part in everything),
         lower_bound=bool(sums.unknown),
         training=None,
-        **{metric: sum(work[metric] for work in sums.by_module.values()) for metric in WORK},
+        **{metric: getattr(sums.whole, metric) for metric in WORK},
     )
 
 
 def _operators(by_operator: dict[str, Work]) -> tuple[OperatorTotal, ...]:
     """Operators, the dearest first."""
     totals = [
-        OperatorTotal(name, work["calls"], work["madds"], work["flops"], work["mem_read"], work["mem_write"])
+        OperatorTotal(name, work.calls, work.madds, work.flops, work.mem_read, work.mem_write)
         for name, work in by_operator.items()
     ]
     return tuple(sorted(totals, key=lambda total: (-total.flops, -total.madds, -total.calls, total.op)))

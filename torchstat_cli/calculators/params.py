@@ -29,16 +29,21 @@ def holdings(modules: Iterable[ModuleFacts]) -> dict[str, Holdings]:
     return {module.path: _of(module, owners) for module in modules}
 
 
+_NOTHING = Holdings(0, 0, 0, 0, 0, None)
+
+
 def _of(module: ModuleFacts, owners: dict[int, str]) -> Holdings:
+    if not module.parameters and not module.buffers:
+        return _NOTHING
     tied_to = [owners[tensor.key] for tensor in module.parameters if tensor.key in owners]
     parameters = _first_registered(module.parameters, module.path, owners)
     buffers = _first_registered(module.buffers, module.path, owners)
     return Holdings(
-        params=sum(tensor.numel for tensor in parameters),
-        trainable_params=sum(tensor.numel for tensor in parameters if tensor.trainable),
-        buffers=sum(tensor.numel for tensor in buffers),
-        param_bytes=sum(tensor.nbytes for tensor in parameters),
-        buffer_bytes=sum(tensor.nbytes for tensor in buffers),
+        params=sum([tensor.numel for tensor in parameters]),
+        trainable_params=sum([tensor.numel for tensor in parameters if tensor.trainable]),
+        buffers=sum([tensor.numel for tensor in buffers]),
+        param_bytes=sum([tensor.nbytes for tensor in parameters]),
+        buffer_bytes=sum([tensor.nbytes for tensor in buffers]),
         shared_with=next((path for path in tied_to if path != module.path), None),
     )
 

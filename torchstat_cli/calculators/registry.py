@@ -50,6 +50,8 @@ class Registry:
         self._parent = parent
         self._entries: dict[str, Entry] = {}
         self._edition = next(_EDITIONS)
+        self._answers: dict[tuple[str, str, frozenset[str]], Entry | None] = {}  # of ``entry``, as of one edition
+        self._answered = self.edition
 
     @property
     def edition(self) -> tuple[int, ...]:
@@ -96,6 +98,16 @@ class Registry:
 
     def entry(self, name: str, overload: str = "default", tags: Collection[str] = ()) -> Entry | None:
         """The entry that answers for an operator, ``None`` when nobody knows it."""
+        edition = self.edition
+        if edition != self._answered:
+            self._answers.clear()
+            self._answered = edition
+        asked = name, overload, frozenset(tags)
+        if asked not in self._answers:
+            self._answers[asked] = self._look_up(name, overload, tags)
+        return self._answers[asked]
+
+    def _look_up(self, name: str, overload: str, tags: Collection[str]) -> Entry | None:
         for key in _keys(_dotted(name), overload):
             found = self._find(key)
             if found is not None:

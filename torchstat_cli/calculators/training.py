@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 
 from torchstat_cli.calculators.registry import Registry
@@ -20,9 +19,7 @@ def module_training(recording: Recording, registry: Registry) -> Mapping[str, Tr
     """
     phases = _by_phase(recording, registry)
     paths = {path for sums in phases.values() for path in sums.by_module}
-    return {
-        path: _cost({phase: sums.by_module.get(path, Counter()) for phase, sums in phases.items()}) for path in paths
-    }
+    return {path: _cost({phase: sums.by_module.get(path, Work()) for phase, sums in phases.items()}) for path in paths}
 
 
 def training_profile(recording: Recording, setup: TrainingSetup, registry: Registry) -> TrainingProfile:
@@ -31,9 +28,9 @@ def training_profile(recording: Recording, setup: TrainingSetup, registry: Regis
     Raises:
         FormulaError: a formula raised.
     """
-    works = {phase: _whole(sums) for phase, sums in _by_phase(recording, registry).items()}
+    works = {phase: sums.whole for phase, sums in _by_phase(recording, registry).items()}
     phases = tuple(
-        PhaseTotal(step, name, work["madds"], work["flops"], work["mem_read"], work["mem_write"])
+        PhaseTotal(step, name, work.madds, work.flops, work.mem_read, work.mem_write)
         for (step, name), work in works.items()
     )
     return TrainingProfile(setup, phases, _cost(works))
@@ -48,26 +45,19 @@ def _by_phase(recording: Recording, registry: Registry) -> dict[tuple[int, str],
     }
 
 
-def _whole(sums: Sums) -> Work:
-    total: Work = Counter()
-    for work in sums.by_module.values():
-        total.update(work)
-    return total
-
-
 def _cost(works: Mapping[tuple[int, str], Work]) -> TrainingCost:
-    def of(name: str, metric: str, step: int = _SECOND) -> int:
-        return works.get((step, name), Counter())[metric]
+    def of(name: str) -> Work:
+        return works.get((_SECOND, name), Work())
 
     def whole_step(step: int) -> int:
-        return sum(work["flops"] for (number, _), work in works.items() if number == step)
+        return sum(work.flops for (number, _), work in works.items() if number == step)
 
     return TrainingCost(
-        forward_madds=of("forward", "madds"),
-        forward_flops=of("forward", "flops"),
-        backward_madds=of("backward", "madds"),
-        backward_flops=of("backward", "flops"),
-        optimizer_flops=of("optimizer", "flops"),
+        forward_madds=of("forward").madds,
+        forward_flops=of("forward").flops,
+        backward_madds=of("backward").madds,
+        backward_flops=of("backward").flops,
+        optimizer_flops=of("optimizer").flops,
         step1_flops=whole_step(_FIRST),
         step2_flops=whole_step(_SECOND),
     )

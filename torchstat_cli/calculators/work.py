@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -14,7 +14,26 @@ from torchstat_cli.records import Event, OpRecord
 WORK = ("madds", "flops", "mem_read", "mem_write", "memory")
 """What an operator call adds to its module, its operator and the totals."""
 
-Work = Counter[str]
+
+@dataclass(slots=True)
+class Work:
+    """A sum of operator calls."""
+
+    calls: int = 0
+    madds: int = 0
+    flops: int = 0
+    mem_read: int = 0  # bytes
+    mem_write: int = 0  # bytes
+    memory: int = 0  # bytes
+
+    def add(self, other: Work, times: int = 1) -> None:
+        """Count ``other`` as well, ``times`` over."""
+        self.calls += times * other.calls
+        self.madds += times * other.madds
+        self.flops += times * other.flops
+        self.mem_read += times * other.mem_read
+        self.mem_write += times * other.mem_write
+        self.memory += times * other.memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +44,14 @@ class Sums:
     by_operator: dict[str, Work]
     unknown: dict[str, Counter[str]]  # operator -> calls by module path
 
+    @property
+    def whole(self) -> Work:
+        """All of it."""
+        total = Work()
+        for work in self.by_module.values():
+            total.add(work)
+        return total
+
 
 def add_up(events: Iterable[Event], registry: Registry) -> Sums:
     """The work of all ``events``.
@@ -32,20 +59,17 @@ def add_up(events: Iterable[Event], registry: Registry) -> Sums:
     Raises:
         FormulaError: a formula raised.
     """
-    sums = Sums({}, {}, {})
+    by_module: defaultdict[str, Work] = defaultdict(Work)
+    by_operator: defaultdict[str, Work] = defaultdict(Work)
+    unknown: defaultdict[str, Counter[str]] = defaultdict(Counter)
     edition = registry.edition
     for event in events:
         work, known = _remembered_work(event.op, registry, edition)
         if not known:
-            sums.unknown.setdefault(event.op.name, Counter())[event.path] += event.calls
-        for total in (
-            sums.by_module.setdefault(event.path, Counter()),
-            sums.by_operator.setdefault(event.op.name, Counter()),
-        ):
-            total["calls"] += event.calls
-            for metric in WORK:
-                total[metric] += event.calls * work[metric]
-    return sums
+            unknown[event.op.name][event.path] += event.calls
+        by_module[event.path].add(work, event.calls)
+        by_operator[event.op.name].add(work, event.calls)
+    return Sums(dict(by_module), dict(by_operator), dict(unknown))
 
 
 _LIMIT = 50_000  # records whose work is remembered
@@ -66,7 +90,8 @@ def _remembered_work(op: OpRecord, registry: Registry, edition: tuple[int, ...])
 def _work(op: OpRecord, registry: Registry) -> tuple[Work, bool]:
     cost = registry.cost(op)
     moved = traffic(op)
-    work = Counter(
+    work = Work(
+        calls=1,
         madds=cost.madds if cost else 0,
         flops=cost.flops if cost else 0,
         mem_read=moved.read,

@@ -16,7 +16,7 @@ from torch._ops import OpOverload
 from torchstat_cli.capture.dtypes import refuse_wrong_dtypes
 from torchstat_cli.capture.keys import call_key
 from torchstat_cli.capture.metadata import CORRECTIONS, infer
-from torchstat_cli.capture.operators import describe_call, traits
+from torchstat_cli.capture.operators import describe_call
 from torchstat_cli.capture.trees import tensors_in
 from torchstat_cli.records import OpRecord
 
@@ -48,13 +48,6 @@ class Entry:
 
     record: OpRecord
     plan: Any  # _Fresh, _Argument, a tuple or list of those and None; or _NO_PLAN
-    on_meta: bool  # there are tensors among the arguments, and all of them are on meta
-    writes: bool  # the operator writes to an argument
-
-    @property
-    def answers(self) -> bool:
-        """Whether an equal call on meta tensors needs no kernel."""
-        return self.on_meta and self.plan is not _NO_PLAN
 
 
 class Memo:
@@ -104,7 +97,7 @@ class Memo:
         plan = _plan(func, args, result, tensors) if on_meta and self._skip_kernels else _NO_PLAN
         if len(self._entries) >= _LIMIT:
             self._entries.clear()
-        self._entries[key] = Entry(record, plan, on_meta and bool(tensors), traits(func).mutable)
+        self._entries[key] = Entry(record, plan)
         return record, result
 
     def _run(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[torch.Tensor]) -> Any:

@@ -91,7 +91,7 @@ def describe_call(func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any
         arguments[argument.name] = _plain(value, storages)
     known = len(storages)
     outputs = tuple(storages.describe(tensor) for tensor in tensors_in(result))
-    tags = operator_tags(func)
+    tags = traits(func).tags
     if "inplace" not in tags and outputs and all(output.storage < known for output in outputs):
         tags |= {"view"}  # as seen: reshape, contiguous and dropout may return their input or a copy
     return OpRecord(operator_name(func), func._overloadname, arguments, outputs, tags)
@@ -108,6 +108,7 @@ def describe_tensors(arguments: object, result: object) -> tuple[tuple[TensorRec
 class Traits:
     """What is true of every call of an operator; asked once per operator and process."""
 
+    tags: frozenset[str]  # torch's own classification, in our words
     view: OpRecord | None  # the record of any call, for operators whose results always share their input's memory
     composite: bool  # made of other operators, into which it can be decomposed
     data_dependent: bool  # the result's shape, or a number, depends on values
@@ -123,6 +124,7 @@ def traits(func: OpOverload) -> Traits:
     composite = torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
     view = OpRecord(operator_name(func), func._overloadname, {}, (), tags | {"view"})
     return Traits(
+        tags=tags,
         view=view if func.is_view and not composite else None,
         composite=composite,
         data_dependent=bool(tags & {"data_dependent_output", "dynamic_output_shape"}),

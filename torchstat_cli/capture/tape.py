@@ -15,7 +15,7 @@ from torchstat_cli.capture.higher_order import describe_higher_order, run_higher
 from torchstat_cli.capture.keys import call_key
 from torchstat_cli.capture.liveness import Liveness
 from torchstat_cli.capture.memo import Memo
-from torchstat_cli.capture.operators import argument_tensors, describe_call, operator_name, operator_tags, traits
+from torchstat_cli.capture.operators import argument_tensors, describe_call, operator_name, traits
 from torchstat_cli.capture.transients import Transients
 from torchstat_cli.capture.values import KnownValues
 from torchstat_cli.records import OpRecord
@@ -33,6 +33,7 @@ class _Way:
     view: OpRecord | None  # the record of every call, for a view
     decompose: bool  # a composite that the calculators do not know, but whose parts they may
     mutable: bool
+    data_dependent: bool
 
 
 class OperatorTape(TorchDispatchMode):
@@ -148,7 +149,7 @@ class OperatorTape(TorchDispatchMode):
         if values.stand_aside(tensors, writes=way.mutable):  # by far the most calls
             if way.view is not None:
                 return way.view, func(*args, **kwargs)
-            if entry is not None and entry.answers:
+            if entry is not None and not way.data_dependent:
                 return self._memo.repeat(entry, func, args, kwargs, tensors)
         return self._run_beside(values, way, func, args, kwargs)
 
@@ -190,8 +191,8 @@ class OperatorTape(TorchDispatchMode):
 
     def _choose_way(self, func: OpOverload) -> _Way:
         general = traits(func)
-        known = self._knows(operator_name(func), func._overloadname, operator_tags(func))
-        way = self._ways[func] = _Way(general.view, general.composite and not known, general.mutable)
+        known = not general.composite or self._knows(operator_name(func), func._overloadname, general.tags)
+        way = self._ways[func] = _Way(general.view, not known, general.mutable, general.data_dependent)
         return way
 
 
