@@ -21,25 +21,25 @@ def test_shapes_are_read_back(inputs: Any, outputs: Any) -> None:
     row = MetadataRow(nn.ReLU())
     row.write_input(7, inputs)
     row.write_output(outputs, torch.bfloat16)
-    assert (row.order, row.input_shape, row.output_shape, row.dtype) == (7, inputs, outputs, "bfloat16")
+    assert row.read() == (0, 7, "bfloat16", inputs, outputs)
 
 
 def test_fresh_row_is_empty() -> None:
     row = MetadataRow(nn.ReLU())
-    assert (row.calls, row.order, row.dtype, row.input_shape, row.output_shape) == (0, 0, None, (), ())
+    assert row.read() == (0, 0, None, (), ())
 
 
 def test_output_without_a_tensor_has_no_dtype() -> None:
     row = MetadataRow(nn.ReLU())
     row.write_output((), None)
-    assert (row.dtype, row.output_shape) == (None, ())
+    assert (row.read().dtype, row.read().output_shape) == (None, ())
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.int64, torch.bool, torch.complex128, torch.float8_e4m3fn])
 def test_dtype_is_spelled_as_torch_does(dtype: torch.dtype) -> None:
     row = MetadataRow(nn.ReLU())
     row.write_output(((1,),), dtype)
-    assert row.dtype == str(dtype).removeprefix("torch.")
+    assert row.read().dtype == str(dtype).removeprefix("torch.")
 
 
 def test_registered_row_is_a_buffer_outside_the_state_dict() -> None:
@@ -64,7 +64,7 @@ def test_growing_row_stays_registered_and_keeps_what_it_held() -> None:
     row.values[Slot.CALLS] = 2
     row.write_input(1, ((9,) * 100,))
     assert [buffer is row.tensor for buffer in module.buffers()] == [True]
-    assert (row.calls, row.input_shape) == (2, ((9,) * 100,))
+    assert (row.calls, row.read().input_shape) == (2, ((9,) * 100,))
 
 
 def test_two_rows_on_one_module_have_two_names() -> None:

@@ -38,9 +38,9 @@ def test_rows_say_how_often_in_which_order_and_on_what() -> None:
     with Attached(model) as hooks:
         model(ROWS)
         model(ROWS[:1])
-    assert [(row.calls, row.order) for row in hooks.rows] == [(2, 1), (2, 2), (2, 3), (2, 4)]
-    assert [row.input_shape for row in hooks.rows] == [((2, 4),)] * 4  # of the first call
-    assert [row.output_shape for row in hooks.rows] == [((2, 3),), ((2, 4),), ((2, 4),), ((2, 3),)]
+    assert [(row.calls, row.read().order) for row in hooks.rows] == [(2, 1), (2, 2), (2, 3), (2, 4)]
+    assert [row.read().input_shape for row in hooks.rows] == [((2, 4),)] * 4  # of the first call
+    assert [row.read().output_shape for row in hooks.rows] == [((2, 3),), ((2, 4),), ((2, 4),), ((2, 3),)]
 
 
 def test_only_leaves_carry_buffers() -> None:

@@ -40,7 +40,7 @@ def assemble(recording: Recording, provenance: Provenance, registry: Registry) -
     with_unknown = {path for calls in sums.unknown.values() for path in calls}
     for path in recording.order:
         record = _row(facts[path], held[path], sums.by_module.get(path, _NO_WORK))
-        has_row = record.kind == "leaf" or path in with_unknown or any(getattr(record, column) for column in SUMMED)
+        has_row = record.kind == "leaf" or path in with_unknown or any(map(record.__getattribute__, SUMMED))
         (rows if has_row else containers).append(record)
     profile = Profile(
         provenance=provenance,
@@ -107,7 +107,7 @@ def _row(module: ModuleFacts, held: Holdings, work: Work) -> ModuleRecord:
 
 
 def _totals(held: Iterable[Holdings], sums: Sums) -> Totals:
-    everything = list(held)
+    everything, whole = list(held), sums.whole
     return Totals(
         params=sum(part.params for part in everything),
         trainable_params=sum(part.trainable_params for part in everything),
@@ -116,7 +116,7 @@ def _totals(held: Iterable[Holdings], sums: Sums) -> Totals:
         buffer_bytes=sum(part.buffer_bytes for part in everything),
         lower_bound=bool(sums.unknown),
         training=None,
-        **{metric: getattr(sums.whole, metric) for metric in WORK},
+        **{metric: getattr(whole, metric) for metric in WORK},
     )
 
 

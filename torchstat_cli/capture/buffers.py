@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -38,6 +38,16 @@ _CALLS, _ORDER, _DTYPE, _INPUT_LENGTH, _OUTPUT_LENGTH = map(int, Slot)
 _HEAD = len(Slot)
 
 Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
+
+
+class Seen(NamedTuple):
+    """What a row tells of one module."""
+
+    calls: int  # forward calls
+    order: int  # place of the first call among all modules, from 1; 0 is never called
+    dtype: str | None  # of the first output of the first call, as torch spells it without the prefix
+    input_shape: tuple[Shape, ...]  # of every input of the first call
+    output_shape: tuple[Shape, ...]
 
 
 class MetadataRow:
@@ -110,29 +120,18 @@ class MetadataRow:
         """Forward calls."""
         return int(self.values[_CALLS])
 
-    @property
-    def order(self) -> int:
-        """Place of the first call among all modules, from 1; 0 is never called."""
-        return int(self.values[_ORDER])
-
-    @property
-    def dtype(self) -> str | None:
-        """dtype of the first output of the first call, as torch spells it without the prefix."""
-        code = int(self.values[_DTYPE])
-        return DTYPES[code - 1].removeprefix("torch.") if code else None
-
-    @property
-    def input_shape(self) -> tuple[Shape, ...]:
-        """Shapes of the inputs of the first call."""
-        return self._shapes(_HEAD, _INPUT_LENGTH)
-
-    @property
-    def output_shape(self) -> tuple[Shape, ...]:
-        """Shapes of the outputs of the first call."""
-        return self._shapes(_HEAD + int(self.values[_INPUT_LENGTH]), _OUTPUT_LENGTH)
-
-    def _shapes(self, start: int, length: int) -> tuple[Shape, ...]:
-        return _decode(self.values[start : start + int(self.values[length])].tolist())
+    def read(self) -> Seen:
+        """All that is written in the row."""
+        numbers: list[int] = self.values.tolist()
+        middle = _HEAD + numbers[_INPUT_LENGTH]
+        code = numbers[_DTYPE]
+        return Seen(
+            numbers[_CALLS],
+            numbers[_ORDER],
+            DTYPES[code - 1].removeprefix("torch.") if code else None,
+            _decode(numbers[_HEAD:middle]),
+            _decode(numbers[middle : middle + numbers[_OUTPUT_LENGTH]]),
+        )
 
     def remove(self) -> None:
         """Take the buffer off the module; the row itself stays readable."""

@@ -31,18 +31,18 @@ class ModuleRegistries:
 
     def of(self, index: int, row: MetadataRow, touched: set[int]) -> ModuleFacts:
         """Everything known of one module."""
-        site = self._sites[index]
+        site, seen = self._sites[index], row.read()
         return ModuleFacts(
-            path=site.path,
-            type=type(site.module).__name__,
-            is_leaf=site.is_leaf,
-            calls=row.calls,
-            input_shape=row.input_shape,
-            output_shape=row.output_shape,
-            dtype=row.dtype,
-            attrs=self._settings[index],
-            parameters=tuple([_record(name, tensor, touched) for name, tensor in self._parameters[index]]),
-            buffers=tuple([_record(name, tensor, touched) for name, tensor in self._buffers[index]]),
+            site.path,
+            type(site.module).__name__,
+            site.is_leaf,
+            seen.calls,
+            seen.input_shape,
+            seen.output_shape,
+            seen.dtype,
+            self._settings[index],
+            tuple([_record(name, tensor, touched) for name, tensor in self._parameters[index]]),
+            tuple([_record(name, tensor, touched) for name, tensor in self._buffers[index]]),
         )
 
 
@@ -54,12 +54,7 @@ def _owned(registry: Any) -> list[tuple[str, Tensor]]:
 
 
 def _record(name: str, tensor: Tensor, touched: set[int]) -> OwnedTensor:
-    lazy = is_lazy(tensor)
-    return OwnedTensor(
-        name=name,
-        key=id(tensor),
-        numel=0 if lazy else tensor.numel(),
-        nbytes=0 if lazy else stored_bytes(tensor),
-        trainable=tensor.requires_grad,
-        touched=id(tensor) in touched,
-    )
+    key = id(tensor)
+    if is_lazy(tensor):
+        return OwnedTensor(name, key, 0, 0, tensor.requires_grad, key in touched)
+    return OwnedTensor(name, key, tensor.numel(), stored_bytes(tensor), tensor.requires_grad, key in touched)

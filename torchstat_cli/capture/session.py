@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from torchstat_cli.capture.buffers import MetadataRow
+from torchstat_cli.capture.buffers import MetadataRow, Slot
 from torchstat_cli.capture.guard import untouched, untouched_generators, without_compiler, without_fast_paths
 from torchstat_cli.capture.higher_order import plain_flex_attention
 from torchstat_cli.capture.hooks import CaptureHooks
@@ -95,7 +95,7 @@ class Session:
         sites = self.hooks.sites
         touched = self._facts.originals(self.tape.touched)
         facts = tuple([self._facts.of(index, row, touched) for index, row in enumerate(self.hooks.rows)])
-        events = tuple(Event(op, sites[module].path, calls) for op, module, calls in self.tape.events)
+        events = tuple([Event(op, sites[module].path, calls) for op, module, calls in self.tape.events])
         return Recording(
             modules=facts,
             order=_execution_order(sites, self.hooks.rows, self.tape.first_event),
@@ -123,7 +123,7 @@ class Session:
 
 def _execution_order(sites: tuple[Site, ...], rows: list[MetadataRow], first_event: dict[int, int]) -> tuple[str, ...]:
     """Modules by their first call; then those that only own work or parameters, as registered."""
-    places = [row.order for row in rows]  # 0 is never called
+    places = [int(row.values[Slot.ORDER]) for row in rows]  # 0 is never called
     called = sorted((place, index) for index, place in enumerate(places) if place)
     uncalled = [index for index, place in enumerate(places) if not place]
     # Work outside every module lands on the root, which then comes first although nobody called it.

@@ -56,6 +56,7 @@ class KnownValues:
         self._values: dict[int, tuple[weakref.ref[torch.Tensor], torch.Tensor]] = {}
         self._lent: set[int] = set()  # ids of those whose real tensor is the model's own, not to be written to
         self._stale: dict[int, torch.Tensor] = {}  # real tensors by storage, to which unknown values were written
+        self._parameters: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # originals, which live on, and their twins
         self._twins: dict[int, tuple[weakref.ref[torch.Tensor], torch.Tensor]] = {}
 
     def remember(self, tensor: torch.Tensor, value: torch.Tensor) -> None:
@@ -67,12 +68,16 @@ class KnownValues:
 
     def twin(self, tensor: torch.Tensor) -> torch.Tensor:
         """A meta tensor like the real ``tensor``, the same one each time; its value is known when it is small."""
-        known = self._twins.get(id(tensor))
+        key = id(tensor)
+        if _is_parameter(tensor):
+            if key not in self._parameters:
+                self._parameters[key] = tensor, meta_like(tensor)
+            return self._parameters[key][1]
+        known = self._twins.get(key)
         if known is not None and known[0]() is tensor:
             return known[1]
         twin = meta_like(tensor)
-        key = id(tensor)
-        if not _is_parameter(tensor) and tensor.device.type == "cpu" and 0 <= tensor.numel() <= _LIMIT:
+        if tensor.device.type == "cpu" and 0 <= tensor.numel() <= _LIMIT:
             self.remember(twin, tensor.detach())
             self._lent.add(id(twin))
         self._twins[key] = (weakref.ref(tensor, lambda _: self._twins.pop(key, None)), twin)

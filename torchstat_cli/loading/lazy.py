@@ -38,8 +38,11 @@ def initialised(model: nn.Module, inputs: Inputs, *, on_meta: bool) -> nn.Module
 
 def _waits(module: nn.Module) -> bool:
     """Whether a tensor of the module itself has no shape yet."""
-    registries = (module._parameters, module._buffers)
-    return any(tensor is not None and is_lazy(tensor) for registry in registries for tensor in registry.values())
+    for registry in (module._parameters, module._buffers):
+        for tensor in registry.values():
+            if tensor is not None and is_lazy(tensor):
+                return True
+    return False
 
 
 def _copy(model: nn.Module, on_meta: bool) -> nn.Module:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from torchstat_cli.records.memory import MemoryLog
 from torchstat_cli.records.operators import OpRecord, Shape
 from torchstat_cli.records.training import TrainingSetup
 
 
-@dataclass(frozen=True, slots=True)
-class OwnedTensor:
+class OwnedTensor(NamedTuple):  # one per parameter: a tuple is made in half the time of a frozen dataclass
     """A parameter or buffer where a module registers it."""
 
     name: str
@@ -23,8 +22,7 @@ class OwnedTensor:
     touched: bool  # an operator read or wrote it
 
 
-@dataclass(frozen=True, slots=True)
-class ModuleFacts:
+class ModuleFacts(NamedTuple):
     """What capture saw of one module."""
 
     path: str
@@ -39,8 +37,7 @@ class ModuleFacts:
     buffers: tuple[OwnedTensor, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """Equal operator calls within one module."""
 
     op: OpRecord
