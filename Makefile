@@ -48,5 +48,5 @@ $(VENV)/run: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/dev: pyproject.toml constraints.txt $(VENV)/run
-	$(PIP) --editable '.[dev]' torchvision timm transformers
+	$(PIP) --editable '.[dev]' torchvision timm transformers vit-pytorch
 	@touch $@

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from tests.activations.models import Dynamic, Staged, Wrapping
-from tests.libraries import import_torchvision
 from torchstat_cli.activations import Extractor
 from torchstat_cli.errors import EjectedError, InputError, ModelError, ModelstatError
 
@@ -155,45 +153,3 @@ def test_compiled_around_and_inside() -> None:
     latents = Extractor(warm, layer_name="stage")(X)[1]
     assert torch.equal(latents, warm._orig_mod.stage(X))
     torch._dynamo.reset()
-
-
-@pytest.mark.libraries
-class TestVitPytorch:
-    """Parity with vit-pytorch's own Extractor."""
-
-    @pytest.fixture
-    def vit_pytorch(self) -> Any:
-        import_torchvision()
-        return pytest.importorskip("vit_pytorch")
-
-    def test_vit(self, vit_pytorch: Any) -> None:
-        from vit_pytorch.extractor import Extractor as Original
-
-        torch.manual_seed(0)
-        model = vit_pytorch.ViT(image_size=32, patch_size=8, num_classes=5, dim=16, depth=2, heads=2, mlp_dim=32)
-        images = torch.randn(2, 3, 32, 32)
-        for options in ({}, {"layer_save_input": True}, {"layer": model.transformer.layers[0][0]}, {"detach": False}):
-            ours = Extractor(model, **options)
-            theirs = Original(model, **options)
-            output, latents = ours(images)
-            expected_output, expected = theirs(images)
-            ours.eject()
-            theirs.eject()
-            assert torch.equal(output, expected_output)
-            assert type(latents) is type(expected)
-            pairs = zip(latents, expected, strict=True) if isinstance(expected, tuple) else [(latents, expected)]
-            for one, other in pairs:
-                assert one.shape == (2, 17, 16)
-                assert torch.equal(one, other)
-                assert one.requires_grad == other.requires_grad
-
-    def test_cross_vit_gives_a_tuple(self, vit_pytorch: Any) -> None:
-        from vit_pytorch.cross_vit import CrossViT
-
-        small = {"sm_dim": 16, "sm_patch_size": 4, "sm_enc_depth": 1, "sm_enc_heads": 2, "sm_enc_mlp_dim": 8}
-        large = {"lg_dim": 24, "lg_patch_size": 8, "lg_enc_depth": 1, "lg_enc_heads": 2, "lg_enc_mlp_dim": 8}
-        model = CrossViT(
-            image_size=32, num_classes=5, depth=1, cross_attn_depth=1, cross_attn_heads=2, **small, **large
-        )
-        latents = Extractor(model, layer_name="multi_scale_encoder")(torch.randn(1, 3, 32, 32))[1]
-        assert [tuple(value.shape) for value in latents] == [(1, 65, 16), (1, 17, 24)]

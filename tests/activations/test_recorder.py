@@ -151,62 +151,6 @@ def test_the_selector_attn_names_maps_by_module() -> None:
     assert list(observation.values) == ["attn:1"]
 
 
-@pytest.fixture(scope="module")
-def vit_pytorch() -> Any:
-    import_torchvision()
-    return pytest.importorskip("vit_pytorch")
-
-
-@pytest_libraries
-class TestVitPytorch:
-    """Parity with vit-pytorch's own Recorder."""
-
-    def test_vit(self, vit_pytorch: Any) -> None:
-        from vit_pytorch.recorder import Recorder as Original
-
-        model = vit_pytorch.ViT(
-            image_size=32, patch_size=8, num_classes=5, dim=16, depth=3, heads=4, mlp_dim=32, dropout=0.5
-        )
-        images = torch.randn(2, 3, 32, 32)
-        for training in (True, False):
-            recorder = Recorder(model.train(training))
-            torch.manual_seed(1)
-            output, maps = recorder(images)
-            torch.manual_seed(1)
-            expected_output, expected = Original(copy.deepcopy(model))(images)
-            assert maps.shape == (2, 3, 4, 17, 17)
-            assert torch.equal(maps, expected)
-            assert torch.equal(output, expected_output)
-        assert recorder.names == [f"transformer.layers.{block}.0" for block in range(3)]
-
-    def test_t2t_records_its_main_transformer(self, vit_pytorch: Any) -> None:
-        from vit_pytorch.recorder import Recorder as Original
-        from vit_pytorch.t2t import T2TViT
-
-        layers = ((7, 4), (3, 2), (3, 2))
-        model = T2TViT(image_size=64, num_classes=5, dim=16, depth=2, heads=2, mlp_dim=32, t2t_layers=layers).eval()
-        images = torch.randn(1, 3, 64, 64)
-        maps = Recorder(model)(images)[1]
-        assert maps.shape == (1, 2, 2, 17, 17)
-        assert torch.equal(maps, Original(copy.deepcopy(model))(images)[1])
-
-    def test_depth_0_is_none(self, vit_pytorch: Any) -> None:
-        model = vit_pytorch.ViT(image_size=32, patch_size=8, num_classes=5, dim=16, depth=0, heads=4, mlp_dim=32)
-        assert Recorder(model)(torch.randn(2, 3, 32, 32))[1] is None
-
-    def test_models_on_which_the_original_records_nothing(self, vit_pytorch: Any) -> None:
-        from vit_pytorch.cait import CaiT
-        from vit_pytorch.deepvit import DeepViT
-        from vit_pytorch.simple_vit import SimpleViT
-
-        options = {"image_size": 32, "patch_size": 8, "num_classes": 5, "dim": 16, "heads": 2, "mlp_dim": 32}
-        images = torch.randn(2, 3, 32, 32)
-        assert Recorder(SimpleViT(depth=2, **options))(images)[1].shape == (2, 2, 2, 16, 16)
-        assert Recorder(DeepViT(depth=2, **options))(images)[1].shape == (2, 2, 2, 17, 17)
-        maps = Recorder(CaiT(depth=2, cls_depth=1, **options))(images)[1]
-        assert [tuple(value.shape) for value in maps.values()] == [(2, 2, 16, 16)] * 2 + [(2, 2, 1, 17)]
-
-
 @pytest_libraries
 def test_timm_vit() -> None:
     timm = import_timm()

@@ -66,12 +66,19 @@ class AttentionFinder:
 
 
 def has_attention(model: nn.Module) -> bool:
-    """Whether any module's class calls itself attention."""
-    return any(_ATTENTION_CLASS.search(type(module).__name__) for module in model.modules())
+    """Whether any module calls itself attention, or says where it attends."""
+    return any(_attends(module) for module in model.modules())
+
+
+def _attends(module: nn.Module | None) -> bool:
+    """Whether the class is called attention, or a child ``attend``: vit-pytorch's classes have many names."""
+    if module is None:
+        return False
+    return bool(_ATTENTION_CLASS.search(type(module).__name__)) or "attend" in module._modules
 
 
 def _attention_module(running: Iterable[Event]) -> Event | None:
-    return next((event for event in running if _ATTENTION_CLASS.search(type(event.module).__name__)), None)
+    return next((event for event in running if _attends(event.module)), None)
 
 
 def _owner(running: Iterable[Event]) -> str:
