@@ -49,7 +49,8 @@ def test_registered_row_is_a_buffer_outside_the_state_dict() -> None:
     assert dict(module.named_buffers())[BUFFER_NAME] is row.tensor
     assert (row.tensor.dtype, row.tensor.device.type) == (torch.int64, "cpu")
     assert list(module.state_dict()) == ["weight", "bias"]
-    row.values[Slot.CALLS] = 3
+    for _ in range(3):
+        row.count_call()
     assert row.tensor[Slot.CALLS] == 3
     row.remove()
     assert list(module.buffers()) == []
@@ -61,7 +62,8 @@ def test_growing_row_stays_registered_and_keeps_what_it_held() -> None:
     module = nn.ReLU()
     row = MetadataRow(module)
     row.register()
-    row.values[Slot.CALLS] = 2
+    row.count_call()
+    row.count_call()
     row.write_input(1, ((9,) * 100,))
     assert [buffer is row.tensor for buffer in module.buffers()] == [True]
     assert (row.calls, row.read().input_shape) == (2, ((9,) * 100,))

@@ -60,12 +60,13 @@ class MetadataRow:
         values: its memory, zeros; made when not given.
     """
 
-    __slots__ = ("module", "name", "tensor", "values")
+    __slots__ = ("calls", "module", "name", "tensor", "values")
 
     def __init__(self, module: nn.Module, values: Numbers | None = None) -> None:
         self.module = module
         self.name: str | None = None  # of the registered buffer
         self.values: Numbers = _memory(1)[0] if values is None else values
+        self.calls = 0  # the same number as in the row, where it is read faster
         self.tensor: torch.Tensor | None = None  # the same memory, once registered
 
     @classmethod
@@ -90,11 +91,10 @@ class MetadataRow:
             if registered:
                 self.register()
 
-    def count_call(self) -> int:
-        """Note one more call, and return how many there were."""
-        calls = int(self.values[_CALLS]) + 1
-        self.values[_CALLS] = calls
-        return calls
+    def count_call(self) -> None:
+        """Note one more call."""
+        self.calls += 1
+        self.values[_CALLS] = self.calls
 
     def write_input(self, order: int, shapes: tuple[Shape, ...]) -> None:
         """Note the first call: its place in the order, and every input shape."""
@@ -114,11 +114,6 @@ class MetadataRow:
         self.values[_DTYPE] = 0 if dtype is None else _DTYPE_CODES.get(dtype, 0)
         self.values[_OUTPUT_LENGTH] = len(encoded)
         self.values[start:end] = encoded
-
-    @property
-    def calls(self) -> int:
-        """Forward calls."""
-        return int(self.values[_CALLS])
 
     def read(self) -> Seen:
         """All that is written in the row."""

@@ -67,9 +67,11 @@ class _Enter(_Hook):
         hooks.running.append(self.index)
         for listener in hooks.listeners:
             listener.entered(self.index)
-        if self.row.count_call() == 1:
+        row = self.row
+        row.count_call()
+        if row.calls == 1:
             hooks.started += 1
-            self.row.write_input(hooks.started, _shapes_of_call(args, kwargs))
+            row.write_input(hooks.started, _shapes_of_call(args, kwargs))
 
 
 class _Leave(_Hook):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -49,7 +50,8 @@ def unwrap(model: nn.Module) -> tuple[nn.Module, str | None]:
     return model, note
 
 
-_NUMBERS = frozenset((bool, int, float, str))
+_PLAIN = frozenset((bool, int, float, str))
+_NEVER = frozenset((dict, OrderedDict, set, list, type(None)))
 _OF_TORCH = frozenset(("training", "call_super_init", "dump_patches"))  # on every module, and no setting
 
 
@@ -57,13 +59,11 @@ def plain_attributes(module: nn.Module) -> Mapping[str, Any]:
     """The module's own settings: public attributes that are numbers, booleans, strings or tuples of those."""
     settings: dict[str, Any] = {}
     for name, value in vars(module).items():
-        if name[:1] == "_" or name in _OF_TORCH:
+        kind = type(value)
+        if kind in _NEVER or name.startswith("_") or name in _OF_TORCH:
             continue
-        if type(value) in _NUMBERS:
+        if kind in _PLAIN or isinstance(value, (int, float, str)):  # the latter are enumerations and the like
             settings[name] = value
-        elif isinstance(value, tuple):
-            if all(isinstance(item, (bool, int, float, str)) for item in value):
-                settings[name] = list(value)
-        elif isinstance(value, (int, float, str)):  # enumerations and the like
-            settings[name] = value
+        elif isinstance(value, tuple) and all(isinstance(item, (bool, int, float, str)) for item in value):
+            settings[name] = list(value)
     return settings

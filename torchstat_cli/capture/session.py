@@ -190,7 +190,7 @@ def prepared_run(
         if values is not None:
             session.note_twins(put_on_meta(modules, values))
             stack.enter_context(literals_keep_values(values))
-            args, kwargs = map_tensors((args, kwargs), lambda t: t if t.is_meta else values.twin(t))
+            args, kwargs = map_tensors((args, kwargs), lambda t: t if t.is_meta else values.stand_in(t))
         else:
             copy_buffers(modules)
         if learns:

@@ -26,7 +26,7 @@ def put_on_meta(modules: Iterable[nn.Module], values: KnownValues) -> dict[int, 
     def twin(tensor: Tensor) -> Tensor:
         if tensor.is_meta:
             return tensor
-        stand_in = values.twin(tensor)
+        stand_in = values.stand_in(tensor)
         twins[id(tensor)] = id(stand_in)
         return stand_in
 

@@ -53,10 +53,10 @@ class KnownValues:
         self.assumptions: Counter[str] = Counter()  # what was assumed, and how often
         self._assume = assume
         self._guesses: set[int] = set()  # ids of tensors whose value rests on a number that was assumed
-        self._values: dict[int, tuple[weakref.ref[torch.Tensor], torch.Tensor]] = {}
+        self._values: dict[int, tuple[weakref.ref[torch.Tensor] | None, torch.Tensor]] = {}
         self._lent: set[int] = set()  # ids of those whose real tensor is the model's own, not to be written to
         self._stale: dict[int, torch.Tensor] = {}  # real tensors by storage, to which unknown values were written
-        self._parameters: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # originals, which live on, and their twins
+        self._originals: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # tensors that live on, and their twins
         self._twins: dict[int, tuple[weakref.ref[torch.Tensor], torch.Tensor]] = {}
 
     def remember(self, tensor: torch.Tensor, value: torch.Tensor) -> None:
@@ -66,19 +66,30 @@ class KnownValues:
         self._lent.discard(key)
         self._values[key] = (weakref.ref(tensor, lambda _: self._values.pop(key, None)), value)
 
+    def stand_in(self, tensor: torch.Tensor) -> torch.Tensor:
+        """The twin of a real tensor of the model or its inputs, which outlives the run."""
+        key = id(tensor)
+        known = self._originals.get(key)
+        if known is not None:
+            return known[1]
+        twin = meta_like(tensor)
+        self._originals[key] = tensor, twin
+        if not _is_parameter(tensor) and _is_small(tensor):
+            self._values[id(twin)] = None, tensor
+            self._lent.add(id(twin))
+        return twin
+
     def twin(self, tensor: torch.Tensor) -> torch.Tensor:
         """A meta tensor like the real ``tensor``, the same one each time; its value is known when it is small."""
         key = id(tensor)
-        if _is_parameter(tensor):
-            if key not in self._parameters:
-                self._parameters[key] = tensor, meta_like(tensor)
-            return self._parameters[key][1]
+        if key in self._originals or _is_parameter(tensor):
+            return self.stand_in(tensor)
         known = self._twins.get(key)
         if known is not None and known[0]() is tensor:
             return known[1]
         twin = meta_like(tensor)
-        if tensor.device.type == "cpu" and 0 <= tensor.numel() <= _LIMIT:
-            self.remember(twin, tensor.detach())
+        if _is_small(tensor):
+            self.remember(twin, tensor.detach())  # not itself, which may go
             self._lent.add(id(twin))
         self._twins[key] = (weakref.ref(tensor, lambda _: self._twins.pop(key, None)), twin)
         return twin
@@ -272,7 +283,7 @@ class KnownValues:
         reference, value = self._values[key]
         if key in self._lent:
             self._lent.discard(key)
-            value = value.clone()
+            value = value.detach().clone()
             self._values[key] = reference, value
         return value
 
@@ -289,6 +300,10 @@ class KnownValues:
 def _is_parameter(tensor: torch.Tensor) -> bool:
     kind = type(tensor)
     return kind is Parameter or (kind is not torch.Tensor and isinstance(tensor, Parameter))  # the latter is slow
+
+
+def _is_small(tensor: torch.Tensor) -> bool:
+    return tensor.device.type == "cpu" and 0 <= tensor.numel() <= _LIMIT
 
 
 def _names_meta(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
@@ -314,7 +329,9 @@ def meta_like(tensor: torch.Tensor) -> torch.Tensor:
     if (kind is Parameter or kind is torch.Tensor) and tensor.layout is torch.strided:
         twin = torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device="meta")
         if kind is Parameter:
-            return torch.Tensor._make_subclass(Parameter, twin, tensor.requires_grad)
+            twin.__class__ = Parameter  # the constructor makes a second tensor for it
+            twin.requires_grad = tensor.requires_grad
+            return twin
     else:
         twin = tensor.detach().to("meta")
     if isinstance(tensor, Parameter):

@@ -36,11 +36,14 @@ def initialised(model: nn.Module, inputs: Inputs, *, on_meta: bool) -> nn.Module
     return copied
 
 
+_READY = frozenset((torch.Tensor, nn.Parameter))  # lazy tensors are of other types
+
+
 def _waits(module: nn.Module) -> bool:
     """Whether a tensor of the module itself has no shape yet."""
     for registry in (module._parameters, module._buffers):
         for tensor in registry.values():
-            if tensor is not None and is_lazy(tensor):
+            if tensor is not None and type(tensor) not in _READY and is_lazy(tensor):
                 return True
     return False
 
