@@ -15,6 +15,7 @@ from torchstat_cli.capture.leaves import unwrap
 from torchstat_cli.capture.memo import Memo
 from torchstat_cli.capture.operators import dtype_name
 from torchstat_cli.capture.session import Session
+from torchstat_cli.capture.sharding import refuse_sharded
 from torchstat_cli.capture.training import Loss, MakeOptimizer, TrainingRun, sum_of_outputs
 from torchstat_cli.errors import InputError, SpecError, UsageError
 from torchstat_cli.loading import (
@@ -174,6 +175,7 @@ def measure(
         return profile_spec(find_model(model, arguments, online=online), given, settings)
     if not isinstance(model, nn.Module):
         raise _no_module(model)
+    refuse_sharded(model)
     if given is None:
         given = Inputs((), {})
     return profile_live(model, given, settings)
@@ -255,6 +257,7 @@ class Capture:
     """An observed loop; made by :func:`instrument`."""
 
     def __init__(self, model: nn.Module) -> None:
+        refuse_sharded(model)
         self._model, _ = unwrap(model)
         self._session = Session(self._model, operator_registry().knows, memo=Memo(skip_kernels=False))
 
@@ -284,6 +287,7 @@ def instrument(model: nn.Module) -> Capture:
 
     Raises:
         SpecError: ``model`` is not a module.
+        ModelError: it is sharded over processes.
     """
     if not isinstance(model, nn.Module):
         raise SpecError(f"{model!r} is not a module", "build it first: ms.load_model('package.module:factory')")

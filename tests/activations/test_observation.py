@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -211,14 +210,6 @@ def test_what_hides_its_insides_is_refused() -> None:
     assert torch.equal(observation["0"], X.relu())
 
 
-def test_sharded_models_are_refused() -> None:
-    class FSDPModule(nn.Linear):
-        """Bears the name by which torch's sharded modules are known."""
-
-    with pytest.raises(ModelError, match="FSDP"), observe(nn.Sequential(FSDPModule(4, 4)), ["0"]):
-        pass
-
-
 def test_operators_have_no_inputs() -> None:
     with pytest.raises(SelectionError, match="names nothing"), observe(Staged(), ["stage.0.add.input"]):
         pass
@@ -242,18 +233,6 @@ def test_keyword_inputs() -> None:
 class _Keywords(nn.Module):
     def forward(self, *, left: Tensor, right: Tensor) -> Tensor:
         return left + right
-
-
-def test_distributed_prefixes_are_stripped(tmp_path: Path) -> None:
-    store = f"file://{tmp_path / 'store'}"
-    torch.distributed.init_process_group("gloo", init_method=store, rank=0, world_size=1)
-    try:
-        model = nn.parallel.DistributedDataParallel(Staged())
-        with observe(model, ["stage.0"]) as observation:
-            model(X)
-        assert observation["stage.0"].shape == (3, 4)
-    finally:
-        torch.distributed.destroy_process_group()
 
 
 @pytest.mark.libraries

@@ -12,7 +12,7 @@ from torchstat_cli.activations.calling import call_model
 from torchstat_cli.activations.naming import ModuleTable
 from torchstat_cli.activations.selection import unmatched
 from torchstat_cli.activations.values import copy_tensor, first_device, map_tensors
-from torchstat_cli.activations.wrappers import eagerly, refuse
+from torchstat_cli.activations.wrappers import eagerly, refuse, unwrap
 from torchstat_cli.errors import EjectedError
 
 
@@ -101,6 +101,7 @@ class Extractor(nn.Module):
         return self._layer[0]
 
     def _register_hook(self) -> None:
+        unwrap(self.vit)  # refuses what cannot be observed, also around a layer that was given itself
         layer = self._find_layer()
         refuse(layer)
         self.hooks.append(layer.register_forward_hook(self._hook))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import lru_cache
 
 import torch
 from torch import nn
@@ -22,7 +22,7 @@ def unwrap(model: nn.Module) -> nn.Module:
     A TorchScript child is let pass here: it is one opaque leaf, whose own output the runtime can still see.
 
     Raises:
-        ModelError: TorchScript, FSDP, or DataParallel over several devices.
+        ModelError: TorchScript, FSDP, parameters on a device mesh, or DataParallel over several devices.
         TypeError: not a module.
     """
     if not isinstance(model, nn.Module):
@@ -35,10 +35,22 @@ def unwrap(model: nn.Module) -> nn.Module:
             model = model.module  # type: ignore[assignment]
         else:
             break
+    # Neither exists without a process group.
+    distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
     for part in parts(model):
         if not isinstance(part, torch.jit.ScriptModule):
             refuse(part)
+            if distributed:
+                _refuse_mesh(part)
     return model
+
+
+def _refuse_mesh(module: nn.Module) -> None:
+    if any(type(parameter).__name__ == "DTensor" for parameter in module._parameters.values()):
+        raise ModelError(
+            f"the parameters of a {type(module).__name__} are DTensors: hooks see only this rank's part of its values",
+            "extract before the model is spread over a device mesh",
+        )
 
 
 def parts(model: nn.Module) -> Iterator[nn.Module]:
@@ -52,7 +64,7 @@ def parts(model: nn.Module) -> Iterator[nn.Module]:
         part = pending.pop()
         yield part
         if not isinstance(part, torch.jit.ScriptModule):
-            children = [child for child in part._modules.values() if child is not None and child not in seen]
+            children = {child: None for child in part._modules.values() if child is not None and child not in seen}
             seen.update(children)
             pending.extend(children)
 
@@ -68,9 +80,9 @@ def refuse(module: nn.Module) -> None:
             "a TorchScript module hides its insides: hooks on it never fire",
             "give the Python module from which it was scripted or traced",
         )
-    if _is_sharded(type(module)):
+    if _is_sharded(type(module).__mro__):
         raise ModelError(
-            "an FSDP model shows only this rank's shards to hooks",
+            "an FSDP model shows only this rank's part to hooks, between its own that gather and free parameters",
             "extract before sharding, or from the unsharded model on one device",
         )
     if type(module).__name__ == "DataParallel" and len(getattr(module, "device_ids", ())) > 1:
@@ -80,9 +92,9 @@ def refuse(module: nn.Module) -> None:
         )
 
 
-@cache
-def _is_sharded(kind: type[nn.Module]) -> bool:
-    return any(base.__name__ in _SHARDING for base in kind.__mro__)
+@lru_cache
+def _is_sharded(lineage: tuple[type, ...]) -> bool:
+    return any(base.__name__ in _SHARDING for base in lineage)
 
 
 def is_compiled(model: nn.Module) -> bool:
