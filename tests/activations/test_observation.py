@@ -210,6 +210,24 @@ def test_what_hides_its_insides_is_refused() -> None:
     assert torch.equal(observation["0"], X.relu())
 
 
+def test_copies_are_no_operators_of_the_model() -> None:
+    class Detaching(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = Staged()
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.inner(x)
+            return y + y.detach()
+
+    model = Detaching().eval()
+    with observe(model, ["type:Module", "op:*"]) as observation:
+        model(X)
+    modules = {path for path, _ in model.named_modules()}
+    assert observation.values.keys() - modules == {"x", "inner.stage.0.add", "inner.stage.1.add", "detach", "add"}
+    assert torch.equal(observation["detach"], observation["inner"])
+
+
 def test_operators_have_no_inputs() -> None:
     with pytest.raises(SelectionError, match="names nothing"), observe(Staged(), ["stage.0.add.input"]):
         pass

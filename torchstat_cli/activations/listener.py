@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from torch import Tensor, nn
@@ -45,8 +46,24 @@ class RunListener:
         """Also hear operators: ``hooks`` then cover every module and tell which one runs."""
         self._hooks, self._mode, self._finder = hooks, mode, finder
 
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Copying a value is no operator of the model's."""
+        if self._mode is None:
+            yield
+            return
+        self._mode.deaf = True
+        try:
+            yield
+        finally:
+            self._mode.deaf = False
+
     def entered(self, event: Event, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """A module is about to run with these arguments."""
+        with self._alone():
+            self._enter(event, args, kwargs)
+
+    def _enter(self, event: Event, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if not event.path:
             self._quiet = self._paused = None
         if self._mode is not None:
@@ -66,6 +83,10 @@ class RunListener:
 
     def left(self, event: Event, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         """A module has run and returned ``output``."""
+        with self._alone():
+            self._leave(event, args, kwargs, output)
+
+    def _leave(self, event: Event, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         if self._mode is not None:
             self._resume(event)
             if self._finder is not None:
