@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -59,7 +60,7 @@ class Transients:
             return _onednn_buffers(record)
         if record.name == "aten.lstm" and record.overload == "input" and len(record.tensors("hx")) == 2:
             return _onednn_layers(record)
-        if record.name in _NOTHING_INSIDE or "view" in record.tags or not traits(func).composite:
+        if record.name in _NOTHING_INSIDE or "view" in record.tags or _is_one_kernel(func):
             return 0
         if record.name in ("aten.layer_norm", "aten.group_norm"):
             return _statistics(record)
@@ -77,6 +78,11 @@ class Transients:
         kept = parts.living_bytes()
         del result
         return max(0, parts.peak_bytes() - kept)
+
+
+def _is_one_kernel(func: OpOverload) -> bool:
+    """Whether devices run ``func`` in one piece; some composites have a kernel as well."""
+    return not traits(func).composite or torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CPU")
 
 
 class _Parts(TorchDispatchMode):

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from torchstat_cli.capture.metadata.rules import new, per_axis, plain, rule, windows
+from torchstat_cli.capture.metadata.rules import channels_last, new, per_axis, plain, rule, windows
 
 
 @rule("linear")
@@ -47,7 +47,7 @@ def _grouped_product(self: Tensor, mat2: Tensor, offs: Any = None, bias: Any = N
     return NotImplemented
 
 
-@rule("conv1d", "conv2d", "conv3d")
+@rule("conv1d", "conv2d", "conv3d", corrects=True)
 def _convolution(
     input: Tensor,
     weight: Tensor,
@@ -57,20 +57,21 @@ def _convolution(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Any:
+    """As torch's meta kernel, but with the channels last where the real kernels put them."""
     rank = weight.dim() - 2
-    if not plain(input, weight, bias) or input.dim() != rank + 2 or isinstance(padding, str):
+    if input.dim() != rank + 2 or isinstance(padding, str) or 0 in input.shape:
         return NotImplemented
-    if input.shape[1] != weight.shape[1] * groups or weight.shape[0] % groups or 0 in input.shape:
+    if input.shape[1] != weight.shape[1] * groups or weight.shape[0] % groups:
         return NotImplemented
     if bias is not None and bias.shape != weight.shape[:1]:
         return NotImplemented
     sizes = windows(
         input.shape[2:], weight.shape[2:], per_axis(stride, rank), per_axis(padding, rank), per_axis(dilation, rank)
     )
-    return new((input.shape[0], weight.shape[0], *sizes), input) if min(sizes) > 0 else NotImplemented
+    return _images((input.shape[0], weight.shape[0], *sizes), input, weight, bias)
 
 
-@rule("convolution")
+@rule("convolution", corrects=True)
 def _general_convolution(
     input: Tensor,
     weight: Tensor,
@@ -82,4 +83,52 @@ def _general_convolution(
     output_padding: Any,
     groups: int,
 ) -> Any:
-    return NotImplemented if transposed else _convolution(input, weight, bias, stride, padding, dilation, groups)
+    if transposed:
+        return _transposed_convolution(input, weight, bias, stride, padding, output_padding, groups, dilation)
+    return _convolution(input, weight, bias, stride, padding, dilation, groups)
+
+
+@rule("conv_transpose2d.input", "conv_transpose3d.input", corrects=True)
+def _transposed_convolution(
+    input: Tensor,
+    weight: Tensor,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Any:
+    rank = weight.dim() - 2
+    if not _lie_last(input, weight) or input.dim() != rank + 2:
+        return NotImplemented  # torch's meta kernel is right
+    if 0 in input.shape or input.shape[1] != weight.shape[0] or input.shape[1] % groups:
+        return NotImplemented
+    channels = weight.shape[1] * groups
+    settings = [per_axis(value, rank) for value in (stride, padding, output_padding, dilation)]
+    if bias is not None and bias.shape != (channels,):
+        return NotImplemented
+    if any(more >= max(step, reach) for step, _, more, reach in zip(*settings, strict=True)):
+        return NotImplemented
+    sizes = tuple(
+        (size - 1) * step - 2 * pad + reach * (width - 1) + more + 1
+        for size, width, step, pad, more, reach in zip(input.shape[2:], weight.shape[2:], *settings, strict=True)
+    )
+    return _images((input.shape[0], channels, *sizes), input, weight, bias)
+
+
+def _images(shape: tuple[int, ...], input: Tensor, weight: Tensor, bias: Tensor | None) -> Any:
+    """A new result, its channels last if those of the input or of the weight are."""
+    given = [tensor for tensor in (input, weight, bias) if tensor is not None]
+    if min(shape) <= 0 or not input.is_floating_point() or any(tensor.dtype is not input.dtype for tensor in given):
+        return NotImplemented
+    if _lie_last(input, weight):
+        order = torch.channels_last if len(shape) == 4 else torch.channels_last_3d
+        return torch.empty(shape, dtype=input.dtype, device="meta", memory_format=order)
+    return new(shape, input) if plain(*given) else NotImplemented
+
+
+def _lie_last(input: Tensor, weight: Tensor) -> bool:
+    """Whether a convolution of these works with channels last; in float64 it never does."""
+    given = () if input.dtype is torch.float64 else (input, weight)
+    return any(channels_last(tensor.shape, tensor.stride()) for tensor in given)
