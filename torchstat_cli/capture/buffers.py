@@ -82,14 +82,13 @@ class MetadataRow:
         self.module._buffers[self.name] = self.tensor
         self.module._non_persistent_buffers_set.add(self.name)
 
-    def _reserve(self, size: int) -> None:
-        if size > len(self.values):
-            written, registered = self.values, self.name is not None
-            self.remove()
-            self.values = np.zeros(2 * size, dtype=np.int64)
-            self.values[: len(written)] = written
-            if registered:
-                self.register()
+    def _grow(self, size: int) -> None:
+        written, registered = self.values, self.name is not None
+        self.remove()
+        self.values = np.zeros(2 * size, dtype=np.int64)
+        self.values[: len(written)] = written
+        if registered:
+            self.register()
 
     def count_call(self) -> None:
         """Note one more call."""
@@ -100,7 +99,8 @@ class MetadataRow:
         """Note the first call: its place in the order, and every input shape."""
         encoded = _encode(shapes)
         end = _HEAD + len(encoded)
-        self._reserve(end)
+        if end > len(self.values):
+            self._grow(end)
         self.values[_ORDER] = order
         self.values[_INPUT_LENGTH] = len(encoded)
         self.values[_HEAD:end] = encoded
@@ -110,7 +110,8 @@ class MetadataRow:
         encoded = _encode(shapes)
         start = _HEAD + int(self.values[_INPUT_LENGTH])
         end = start + len(encoded)
-        self._reserve(end)
+        if end > len(self.values):
+            self._grow(end)
         self.values[_DTYPE] = 0 if dtype is None else _DTYPE_CODES.get(dtype, 0)
         self.values[_OUTPUT_LENGTH] = len(encoded)
         self.values[start:end] = encoded
@@ -150,6 +151,8 @@ def _memory(rows: int) -> Any:
 
 
 def _encode(shapes: tuple[Shape, ...]) -> list[int]:
+    if len(shapes) == 1:
+        return [len(shapes[0]), *shapes[0]]
     return [number for shape in shapes for number in (len(shape), *shape)]
 
 

@@ -17,6 +17,8 @@ from torchstat_cli.capture.leaves import Site
 from torchstat_cli.capture.trees import shapes_in, tensors_in
 from torchstat_cli.records import Shape
 
+_open_modes = torch._C._len_torch_dispatch_stack  # of this thread
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -61,7 +63,7 @@ class _Enter(_Hook):
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         hooks = self.hooks
-        if not torch._C._len_torch_dispatch_stack():  # another thread: modes do not follow there
+        if not _open_modes():  # another thread: modes do not follow there
             hooks.unseen_calls += 1
             return
         hooks.running.append(self.index)
@@ -80,7 +82,7 @@ class _Leave(_Hook):
     __slots__ = ()
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: object) -> None:
-        if not torch._C._len_torch_dispatch_stack():
+        if not _open_modes():
             return
         hooks, index, row = self.hooks, self.index, self.row
         error = sys.exc_info()[1]

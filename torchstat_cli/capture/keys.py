@@ -13,6 +13,9 @@ from torch._ops import OpOverload
 from torch.nn import Parameter
 
 _NO_KEY = object()
+_PLAIN = frozenset((int, bool, float, str, type(None), torch.dtype, torch.device, torch.layout, torch.memory_format))
+_QUANTIZED = frozenset((torch.quint8, torch.qint8, torch.qint32, torch.quint4x2, torch.quint2x4))
+_dispatch_keys = torch._C._dispatch_keys  # device, layout and what is resolved only when asked (conj, neg), in one
 
 
 def call_key(func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, list[Tensor]]:
@@ -27,7 +30,7 @@ def call_key(func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
         if kind is Tensor or kind is Parameter:
             parts.append(_tensor_key(value))
             tensors.append(value)
-        elif value is None or kind is int or kind is bool or kind is float:
+        elif kind in _PLAIN:
             parts += (kind, value)  # 1, 1.0 and True are equal and hash alike
         else:
             parts.append(_key(value, tensors))
@@ -45,6 +48,9 @@ def _key(value: Any, tensors: list[Tensor]) -> Any:
         tensors.append(value)
         return _tensor_key(value)
     if isinstance(value, (list, tuple)):
+        kinds = tuple(map(type, value))
+        if _PLAIN.issuperset(kinds):
+            return kinds, tuple(value)
         items = tuple([_key(item, tensors) for item in value])
         return _NO_KEY if _NO_KEY in items else items
     if isinstance(value, (torch.SymInt, torch.SymFloat, torch.Generator)):
@@ -53,11 +59,10 @@ def _key(value: Any, tensors: list[Tensor]) -> Any:
 
 
 def _tensor_key(tensor: Tensor) -> Any:
-    if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_nested:
-        return _NO_KEY
     dtype = tensor.dtype
-    lazily = dtype.is_complex and tensor.is_conj(), tensor.is_neg()  # resolved only when asked
-    return tensor.shape, tensor.stride(), dtype, tensor.is_meta, lazily
+    if tensor.layout is not torch.strided or tensor.is_nested or dtype in _QUANTIZED:
+        return _NO_KEY
+    return tensor.shape, tensor.stride(), dtype, _dispatch_keys(tensor).raw_repr()
 
 
 def _sharing(tensors: list[Tensor]) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,12 +25,22 @@ class Site:
 
 
 def find_sites(model: nn.Module) -> tuple[Site, ...]:
-    """Every distinct module of ``model``, parents before children; a module under two names appears under its first."""
-    return tuple(Site(path, module, _is_leaf(module)) for path, module in model.named_modules())
+    """Every distinct module of ``model``, parents before children; a module under two names appears under its first.
+
+    The names and the order are those of ``named_modules``, which takes three times as long.
+    """
+    sites: list[Site] = []
+    _collect("", model, sites, set())
+    return tuple(sites)
 
 
-def _is_leaf(module: nn.Module) -> bool:
-    return not module._modules or next(module.children(), None) is None
+def _collect(path: str, module: nn.Module, sites: list[Site], seen: set[nn.Module]) -> None:
+    seen.add(module)
+    children = [(name, child) for name, child in module._modules.items() if child is not None]
+    sites.append(Site(path, module, not children))
+    for name, child in children:
+        if child not in seen:
+            _collect(f"{path}.{name}" if path else name, child, sites, seen)
 
 
 def unwrap(model: nn.Module) -> tuple[nn.Module, str | None]:
@@ -50,20 +59,22 @@ def unwrap(model: nn.Module) -> tuple[nn.Module, str | None]:
     return model, note
 
 
-_PLAIN = frozenset((bool, int, float, str))
-_NEVER = frozenset((dict, OrderedDict, set, list, type(None)))
-_OF_TORCH = frozenset(("training", "call_super_init", "dump_patches"))  # on every module, and no setting
+_OF_TORCH = frozenset((*vars(nn.Module()), "call_super_init", "dump_patches"))  # on every module
+
+
+def own_attributes(module: nn.Module) -> list[tuple[str, Any]]:
+    """What was set on the module beyond what torch sets on every one."""
+    return [(name, value) for name, value in vars(module).items() if name not in _OF_TORCH]
 
 
 def plain_attributes(module: nn.Module) -> Mapping[str, Any]:
     """The module's own settings: public attributes that are numbers, booleans, strings or tuples of those."""
     settings: dict[str, Any] = {}
-    for name, value in vars(module).items():
-        kind = type(value)
-        if kind in _NEVER or name.startswith("_") or name in _OF_TORCH:
+    for name, value in own_attributes(module):
+        if name.startswith("_"):
             continue
-        if kind in _PLAIN or isinstance(value, (int, float, str)):  # the latter are enumerations and the like
+        if isinstance(value, (int, float, str)):
             settings[name] = value
-        elif isinstance(value, tuple) and all(isinstance(item, (bool, int, float, str)) for item in value):
+        elif isinstance(value, tuple) and all(isinstance(item, (int, float, str)) for item in value):
             settings[name] = list(value)
     return settings

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from torchstat_cli.capture.leaves import own_attributes
 from torchstat_cli.capture.trees import map_tensors
 from torchstat_cli.capture.values import KnownValues
 
@@ -76,14 +76,9 @@ def _replace_tensors(modules: Iterable[nn.Module], change: Callable[[Tensor], Te
                 if tensor is not None:
                     registry[name] = change(tensor)  # type: ignore[assignment]
         # Tensors held outside the registries: anchors, caches, an RNN's flat list of weights.
-        state = vars(module)
-        for name in [name for name, value in state.items() if type(value) not in _WITHOUT_TENSORS]:
-            value = state[name]
-            if isinstance(value, (Tensor, list, tuple)) and not name.startswith("_modules") and _holds_tensor(value):
-                state[name] = map_tensors(value, change)
-
-
-_WITHOUT_TENSORS = frozenset((dict, OrderedDict, set, bool, int, float, str, type(None)))  # most attributes of modules
+        for name, value in own_attributes(module):
+            if isinstance(value, (Tensor, list, tuple)) and _holds_tensor(value):
+                vars(module)[name] = map_tensors(value, change)
 
 
 def _holds_tensor(value: Any) -> bool:
