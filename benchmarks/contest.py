@@ -78,17 +78,23 @@ def _report(sender: Connection, tool: Tool, subject: Subject, model: torch.nn.Mo
 
 def _measure(tool: Tool, subject: Subject, model: torch.nn.Module, rounds: int) -> Outcome:
     measure = tool.load()
+    # A new copy for every call: several tools leave hooks, buffers or attributes on the model. They are made before
+    # anything is timed, so that the calls come one upon the other and find what they share in the processor's caches.
+    given = [_copy(tool, subject, model) for _ in range(rounds + 1)]
     seconds = []
-    for _ in range(rounds + 1):
-        # A new copy for every call: several tools leave hooks, buffers or attributes on the model.
-        fresh, inputs = copy.deepcopy(model), subject.inputs("meta" if tool.on_meta else "cpu")
-        fresh = fresh.to("meta") if tool.on_meta else fresh
-        gc.collect()
+    gc.collect()
+    gc.disable()
+    for fresh, inputs in given:
         start = time.process_time()
         count = measure(fresh, inputs)
         seconds.append(time.process_time() - start)
     warm = statistics.median(seconds[1:])
     return Outcome(tool.name, subject.name, count.madds, count.params, seconds[0], warm)
+
+
+def _copy(tool: Tool, subject: Subject, model: torch.nn.Module) -> tuple[torch.nn.Module, tuple[torch.Tensor, ...]]:
+    fresh = copy.deepcopy(model)
+    return (fresh.to("meta"), subject.inputs("meta")) if tool.on_meta else (fresh, subject.inputs())
 
 
 def _reason(error: Exception) -> str:
