@@ -56,6 +56,20 @@ def peer_subjects() -> Iterator[Subject]:
     yield from _torchvision("resnet50", "mobilenet_v3_small", "densenet121", "vit_b_16", "swin_t")
     yield from _timm("vit_small_patch16_224")
     yield from _small_language_models()
+    yield _sample(
+        "lstm_classifier", "recurrent", (8, 64), tokens=True, name="lstm, 2 layers of 512",
+        vocab_size=10_000, width=256, hidden=512,
+    )  # fmt: skip
+    yield _sample(
+        "transformer_encoder",
+        "transformer",
+        (1, 128, 512),
+        name="encoder, 6 layers of 512",
+        width=512,
+        heads=8,
+        depth=6,
+    )
+    # Toys, whose own forward takes about a millisecond.
     yield _sample("lstm_classifier", "recurrent", (1, 16), tokens=True)
     yield _sample("transformer_encoder", "transformer", (2, 16, 64))
     yield _sample("functional_only", "functional", (1, 3, 32, 32))
@@ -70,12 +84,14 @@ def _small_language_models() -> Iterator[Subject]:
     yield from _transformers("mixtral, 2 layers", "MixtralConfig", "MixtralForCausalLM", _TOKENS, **mixtral)
 
 
-def _sample(factory: str, module: str, shape: tuple[int, ...], *, tokens: bool = False) -> Subject:
+def _sample(
+    factory: str, module: str, shape: tuple[int, ...], *, tokens: bool = False, name: str = "", **sizes: int
+) -> Subject:
     def build() -> nn.Module:
-        model: nn.Module = getattr(importlib.import_module(f"sample_models.{module}"), factory)()
+        model: nn.Module = getattr(importlib.import_module(f"sample_models.{module}"), factory)(**sizes)
         return model
 
-    return Subject(factory, "sample_models", build, shape, tokens)
+    return Subject(name or factory, "sample_models", build, shape, tokens)
 
 
 def _torchvision(*names: str) -> Iterator[Subject]:
