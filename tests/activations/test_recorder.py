@@ -114,6 +114,26 @@ def test_attention_that_cannot_be_seen_is_warned_of() -> None:
         assert Recorder(HiddenAttention())(X)[1] is None
 
 
+def test_attention_may_be_told_by_the_name_of_the_module_alone() -> None:
+    class Mixing(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return (x @ x.transpose(1, 2)).softmax(dim=-1) @ x
+
+    class Model(nn.Module):
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+            self.add_module(name, Mixing())
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.get_submodule(self.name)(x)
+
+    assert Recorder(Model("mixer"))(X)[1] is None
+    maps = Recorder(Model("attn"), by_name=True)(X)[1]
+    assert isinstance(maps, dict)
+    torch.testing.assert_close(maps["attn"], (X @ X.transpose(1, 2)).softmax(-1))
+
+
 def test_maps_recorded_by_hand_are_added() -> None:
     recorder = Recorder(tower())
     recorder.record(torch.ones(2, 2, 5, 5))

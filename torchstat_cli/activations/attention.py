@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from torchstat_cli.activations.attention_maps import MapSubset, fused_map, multihead_map
 from torchstat_cli.activations.events import Event, MapSource
+from torchstat_cli.activations.leaves import is_library_leaf
 from torchstat_cli.activations.naming import ModuleTable
 
-_ATTENTION_CLASS = re.compile(r"attention|attn", re.IGNORECASE)
+_ATTENTION = re.compile(r"attention|attn", re.IGNORECASE)
 _SDPA_PARAMETERS = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
 
 
@@ -66,19 +67,24 @@ class AttentionFinder:
 
 
 def has_attention(model: nn.Module) -> bool:
-    """Whether any module calls itself attention, or says where it attends."""
-    return any(_attends(module) for module in model.modules())
+    """Whether any module calls itself attention."""
+    return any(_attends(path, module) for path, module in model.named_modules())
 
 
-def _attends(module: nn.Module | None) -> bool:
-    """Whether the class is called attention, or a child ``attend``: vit-pytorch's classes have many names."""
+def _attends(path: str, module: nn.Module | None) -> bool:
+    """Whether a module is attention by its class, its own name, or a child ``attend`` (as vit-pytorch calls it)."""
     if module is None:
         return False
-    return bool(_ATTENTION_CLASS.search(type(module).__name__)) or "attend" in module._modules
+    if _ATTENTION.search(type(module).__name__):
+        return True
+    # torch's own modules may be called attn_drop, and attend to nothing.
+    return not is_library_leaf(module) and bool(
+        _ATTENTION.search(path.rpartition(".")[2]) or "attend" in module._modules
+    )
 
 
 def _attention_module(running: Iterable[Event]) -> Event | None:
-    return next((event for event in running if _attends(event.module)), None)
+    return next((event for event in running if _attends(event.path, event.module)), None)
 
 
 def _owner(running: Iterable[Event]) -> str:
