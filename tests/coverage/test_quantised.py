@@ -58,7 +58,10 @@ def test_dynamic(device: str) -> None:
     model = torch.ao.quantization.quantize_dynamic(network(), {nn.Linear}, torch.qint8)
     report = ms.profile(model, X, device=device)
     assert (report.total.madds, report.unknown) == (MADDS, ())
-    assert report.total.params == sum(parameter.numel() for parameter in model.parameters()) == 0  # they are packed
+    assert report.total.params == sum(parameter.numel() for parameter in model.parameters()) == 0
+    assert report.provenance.assumptions == (
+        "the weights of 2 modules are packed, neither parameters nor buffers, and params does not count them",
+    )
 
 
 def test_static() -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from torchstat_cli.capture.buffers import BUFFER_NAME, MetadataRow
-from torchstat_cli.capture.leaves import Site, plain_attributes
+from torchstat_cli.capture.leaves import Site, own_attributes, plain_attributes
 from torchstat_cli.capture.trees import stored_bytes
 from torchstat_cli.records import ModuleFacts, OwnedTensor
 
@@ -23,6 +24,14 @@ class ModuleRegistries:
         self._parameters = [_owned(site.module._parameters) for site in sites]
         self._buffers = [_owned(site.module._buffers) for site in sites]
         self._settings = [plain_attributes(site.module) for site in sites]
+        self._packed = sum(_holds_packed(site.module) for site in sites)
+
+    def notices(self) -> tuple[str, ...]:
+        """What these registries hold that no count of parameters or buffers can see."""
+        if not self._packed:
+            return ()
+        modules = "1 module" if self._packed == 1 else f"{self._packed} modules"
+        return (f"the weights of {modules} are packed, neither parameters nor buffers, and params does not count them",)
 
     def originals(self, touched: set[int]) -> set[int]:
         """The ids of the original tensors behind the ids that the tape saw."""
@@ -44,6 +53,13 @@ class ModuleRegistries:
             tuple([_record(name, tensor, touched) for name, tensor in self._parameters[index]]),
             tuple([_record(name, tensor, touched) for name, tensor in self._buffers[index]]),
         )
+
+
+def _holds_packed(module: nn.Module) -> bool:
+    """Whether torch.ao put quantised weights on the module, in the form that its kernels want."""
+    if isinstance(module, torch.jit.ScriptModule):
+        return False
+    return any(isinstance(value, torch.ScriptObject) for _, value in own_attributes(module))
 
 
 def _owned(registry: Any) -> list[tuple[str, Tensor]]:

@@ -105,7 +105,7 @@ class Session:
         )
 
     def _assumptions(self) -> tuple[str, ...]:
-        made = tuple(self._values.assumptions) if self._values is not None else ()
+        made = (*self._facts.notices(), *(self._values.assumptions if self._values is not None else ()))
         unseen = self.hooks.unseen_calls
         if unseen:
             return (*made, f"{unseen} module calls in other threads are not counted, operators are not seen there")
