@@ -12,7 +12,7 @@ COMMAND = "python -m benchmarks peers --write"
 _FAILED = "x"
 _METHOD = """\
 Every pair of tool and model ran in a process of its own, on models with random weights, in eval mode, batch 1
-(lstm: 8, transformer_encoder: 2). The exact count is torch's own FlopCounterMode on meta tensors, with a rule for the
+(lstm: 8, toy encoder: 2). The exact count is torch's own FlopCounterMode on meta tensors, with a rule for the
 grouped product that it lacks: no number of modelstat's. The peers are installed with
 `pip install --constraint constraints.txt --requirement benchmarks/requirements.txt`.
 """
@@ -30,8 +30,8 @@ _TIME = """\
 ## Time
 
 Milliseconds of CPU on one thread: the median of later calls / the first call, each on a new copy of the model. Building
-and copying the model and importing the tool are not in it. modelstat takes at least a millisecond or two, whatever the
-model; a toy whose own forward takes less is answered sooner by a tool that merely runs it.
+and copying the model and importing the tool are not in it. modelstat takes a millisecond or more, whatever the model: a
+toy whose own forward takes no longer is answered sooner by a tool that merely runs it.
 """
 _TOOLS = "## What each number is, and where it is wrong\n"
 _FAILURES = "## Failures\n"
