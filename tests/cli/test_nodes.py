@@ -106,6 +106,8 @@ def test_an_output_file(models: str, tmp_path: Path, capsys: pytest.CaptureFixtu
         (["{}:Small", "--input", "3,4", "--inputs", "a:b"], "both given"),
         (["{}:Branching", "--engine", "fx"], "cannot trace Branching"),
         (["{}:Branching", "--compat", "torchvision"], "cannot trace Branching"),
+        (["{}:Branching", "--compat", "torchvision"], "leave compat out"),
+        (["{}:Small", "--compat", "torchvision", "--engine", "hooks"], "exist only in graphs"),
         (["{}:Branching", "--input", "3,5"], "does not run on these inputs"),
         (["{}:Small", "--output", "/absent/folder/file"], "folder"),
     ],

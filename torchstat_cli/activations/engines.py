@@ -25,6 +25,16 @@ def check_engine(engine: str) -> None:
         raise SelectionError(f"there is no engine {engine!r}", f"choose one of {', '.join(ENGINES)}")
 
 
+def check_compat(engine: str) -> None:
+    """Raise for an engine that has no torchvision names.
+
+    Raises:
+        SelectionError: only graphs have them.
+    """
+    if engine not in ("auto", "fx"):
+        raise SelectionError(f"torchvision's names exist only in graphs, not in the engine {engine!r}", "leave it out")
+
+
 def choose_live_engine(
     engine: Engine, selectors: Sequence[Selector], table: ModuleTable
 ) -> Literal["hooks", "runtime"]:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from torch import nn
 
-from torchstat_cli.activations.engines import Engine, check_engine
+from torchstat_cli.activations.engines import Engine, check_compat, check_engine
 from torchstat_cli.activations.graph_extractor import GraphExtractor, rewrite
 from torchstat_cli.activations.graph_selection import find_outputs, servable
 from torchstat_cli.activations.keeper import KeepOptions
@@ -195,8 +195,8 @@ def _check_words(compat: Compat, engine: Engine) -> None:
     check_engine(engine)
     if compat not in (None, "torchvision"):
         raise SelectionError(f"there is no compat mode {compat!r}", "leave it out, or write compat='torchvision'")
-    if compat and engine not in ("auto", "fx"):
-        raise SelectionError(f"torchvision's names exist only in graphs, not in the engine {engine!r}", "leave it out")
+    if compat:
+        check_compat(engine)
 
 
 def _per_mode(nodes: Nodes, train_nodes: Nodes, eval_nodes: Nodes) -> tuple[Any, Any]:

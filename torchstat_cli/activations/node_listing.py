@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import fx, nn
 
-from torchstat_cli.activations.engines import Engine, check_engine
+from torchstat_cli.activations.engines import Engine, check_compat, check_engine
 from torchstat_cli.activations.leaves import TracerOptions
 from torchstat_cli.activations.listing import (
     NodeRecord,
@@ -50,9 +50,12 @@ def list_nodes(
 
     Raises:
         ModelError: a forced engine cannot serve the model.
+        SelectionError: torchvision's names from an engine that has none.
         Exception: the model's own, where it cannot be run on ``inputs``.
     """
     check_engine(engine)
+    if torchvision_names:
+        check_compat(engine)
     options = TracerOptions.of()
     if engine in ("auto", "fx"):
         try:

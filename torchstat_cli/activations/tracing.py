@@ -17,6 +17,7 @@ from torchstat_cli.activations.safety import same_attributes, same_modes, same_r
 from torchstat_cli.activations.wrappers import clean_path, unwrap
 from torchstat_cli.errors import ModelError
 
+_AUTO, _WITHOUT_COMPAT = "leave the engine to 'auto'", "leave compat out: another engine serves it"
 _FX_SUFFIX = re.compile(r"(.+)_[0-9]+")
 
 
@@ -143,7 +144,8 @@ def trace(
         # The model's own Python runs on placeholders here, so anything at all may be raised.
         raise ModelError(
             f"torch.fx cannot trace {type(root).__name__}: {_first_line(error)}",
-            "leave the engine to 'auto', or name the untraceable modules in tracer_kwargs['leaf_modules']",
+            f"{_WITHOUT_COMPAT if torchvision_names else _AUTO}, or name the untraceable modules in "
+            "tracer_kwargs['leaf_modules']",
         ) from error
     for node in graph.nodes:
         # Annotations read as text (from __future__ import annotations) mean nothing where the graph's code is compiled.
