@@ -16,7 +16,7 @@ from torchstat_cli.capture.allocator import allocator_peak
 from torchstat_cli.capture.attention import attention_backend
 from torchstat_cli.capture.liveness import watching_resizes
 from torchstat_cli.capture.memo import Memo, shared_memo
-from torchstat_cli.capture.recurrent import lstm_of_the_cpu
+from torchstat_cli.capture.recurrent import recurrent_layers_of_the_cpu
 from torchstat_cli.capture.session import PreparedRun, prepared_run, run_error
 from torchstat_cli.capture.tape import Knows
 from torchstat_cli.capture.training import TrainingRun, record_steps, take_steps
@@ -75,7 +75,7 @@ def record_run(
                 run.session.tape.transients = Transients(options.memo, as_on_cpu=options.as_on_cpu)
         if options.training is not None:
             if options.as_on_cpu:
-                stack.enter_context(lstm_of_the_cpu())
+                stack.enter_context(recurrent_layers_of_the_cpu())
             recording = record_steps(run, options.training, liveness, on_meta=options.on_meta)
         else:
             if liveness is not None:

@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torchstat_cli.capture.convolutions import convolution_bytes
 from torchstat_cli.capture.liveness import Liveness
 from torchstat_cli.capture.memo import Memo
-from torchstat_cli.capture.metadata.recurrent import padded
+from torchstat_cli.capture.onednn_recurrent import recurrent_bytes
 from torchstat_cli.capture.operators import traits
 from torchstat_cli.records import MemoryLog, OpRecord
 
@@ -53,13 +53,10 @@ class Transients:
 
     def _find(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], record: OpRecord) -> int:
         if self._as_on_cpu:
-            known = convolution_bytes(record)
-            if known is not None:
-                return known
-        if record.name.startswith("aten.mkldnn_rnn_layer"):
-            return _onednn_buffers(record)
-        if record.name == "aten.lstm" and record.overload == "input" and len(record.tensors("hx")) == 2:
-            return _onednn_layers(record)
+            for of_kernel in (convolution_bytes, recurrent_bytes):
+                known = of_kernel(record)
+                if known is not None:
+                    return known
         if record.name in _NOTHING_INSIDE or "view" in record.tags or _is_one_kernel(func):
             return 0
         if record.name in ("aten.layer_norm", "aten.group_norm"):
@@ -141,39 +138,3 @@ def _statistics(record: OpRecord) -> int:
             width *= size
         rows = input.numel // width if width else 0
     return 2 * rows * input.itemsize
-
-
-def _onednn_buffers(record: OpRecord) -> int:
-    """What oneDNN's LSTM holds while it runs: the gates of all cells, and the weights in a layout of its own.
-
-    Its backward pass also holds the gradients of the weights in that layout, and a copy of the output's gradient.
-    """
-    backward = record.name.endswith("backward")
-    first, second = ("weight1", "weight2") if backward else ("weight0", "weight1")
-    weights = (record.tensor(first), record.tensor(second))
-    copies = sum(weight.numel * weight.itemsize for weight in weights)
-    input = record.tensor("input")
-    gates = input.shape[0] * input.shape[1] * padded(weights[0].shape[0]) * input.itemsize
-    if not backward:
-        return gates + copies
-    output = record.tensor("output")
-    return gates + 2 * copies + output.numel * output.itemsize
-
-
-def _onednn_layers(record: OpRecord) -> int:
-    """What an LSTM of several layers holds in its last operator, beyond its results.
-
-    That is the layer's input, the gates, the weights in oneDNN's layout, and with two directions one output of the
-    layer before, which torch lets go only when the new one is there.
-    """
-    input, weights = record.tensor("input"), record.tensors("params")
-    several, both = record.arguments["num_layers"] > 1, bool(record.arguments["bidirectional"])
-    cells = input.shape[0] * input.shape[1]
-    hidden = record.tensors("hx")[0].shape[-1]
-    wide = hidden * (2 if both else 1) if several else input.shape[2]
-    gates = weights[0].shape[0]
-    numbers = cells * (wide + padded(gates)) + gates * (padded(wide) + padded(hidden))
-    numbers += cells * hidden if both and several else 0
-    # As measured: an input wider than the hidden state is copied once more.
-    numbers += cells * padded(wide) if wide > hidden else 0
-    return numbers * input.itemsize

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from torchstat_cli.capture.metadata.rules import new, plain, rule
+from torchstat_cli.capture.onednn_recurrent import workspace
 
 
 @rule("lstm.input")
@@ -45,32 +46,15 @@ def _onednn_layer(
     *rest: Any,
 ) -> Any:
     """As torch's own meta kernel, but with the workspace, which that leaves empty."""
-    if mode != 2 or not plain(input, hidden, cell) or hidden.dim() != 2:
+    if mode != 2 or input.dim() != 3 or hidden.dim() != 2 or cell.dim() != 2:
         return NotImplemented
     steps, batch = input.shape[0], input.shape[1]
-    workspace = _onednn_workspace(steps * batch, input.shape[2], hidden_size)
     return (
         new((steps, batch, hidden_size), input),
         new(tuple(hidden.shape), hidden),
         new(tuple(cell.shape), cell),
-        new((workspace,), input, torch.uint8),
+        new((workspace(steps, batch, input.shape[2], hidden_size),), input, torch.uint8),
     )
-
-
-def _onednn_workspace(cells: int, input_size: int, hidden_size: int) -> int:
-    """Bytes that oneDNN keeps of an LSTM layer for its backward pass.
-
-    Found by asking torch 2.13 for layers of many sizes: per cell 4 gates, 5 vectors as wide as the hidden state and 6
-    as wide as the wider of input and hidden state, in float32, each padded; what little there is beyond is left out.
-    """
-    wide = max(padded(input_size), padded(hidden_size))
-    return 4 * cells * (padded(4 * hidden_size) + 5 * padded(hidden_size) + 6 * wide)
-
-
-def padded(width: int) -> int:
-    """A row's width in whole cache lines of 16 numbers, and one more where rows would meet in the same cache set."""
-    lines = -(-width // 16) * 16
-    return lines + 16 if lines % 256 == 0 else lines
 
 
 @rule("gru.input", "rnn_tanh.input", "rnn_relu.input")
