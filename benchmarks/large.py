@@ -13,7 +13,7 @@ from benchmarks.closed_forms import MADDS
 from benchmarks.figures import Figure, Settings
 from benchmarks.timing import ProcessRun, run_process
 
-_CONFIGS = Path("tests/loading/fixtures/hf")
+_CONFIGS = Path("tests/fixtures")
 _MIB = 1024**2
 # The command itself; the import before it lets transformers load where torchvision's compiled part does not.
 _COMMAND = """

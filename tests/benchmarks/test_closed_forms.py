@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.closed_forms import MADDS, deepseek_v3_madds, llama_madds, qwen3_moe_madds
 
-CONFIGS = Path(__file__).parents[1] / "loading" / "fixtures" / "hf"
+CONFIGS = Path(__file__).parents[1] / "fixtures"
 TINY = {"hidden_size": 4, "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1, "vocab_size": 10}
 
 

@@ -15,7 +15,7 @@ from torchstat_cli.errors import SpecError
 from torchstat_cli.loading import default_inputs, find_model, hf_models, place
 
 pytestmark = pytest.mark.libraries
-FIXTURES = Path(__file__).parent / "fixtures" / "hf"
+FIXTURES = Path(__file__).parents[1] / "fixtures"
 Write = Callable[[str, str], Path]
 
 

@@ -14,7 +14,7 @@ from torchstat_cli.records import Profile
 
 pytestmark = pytest.mark.libraries
 
-CONFIGURATIONS = Path(__file__).parents[1] / "loading" / "fixtures" / "hf"
+CONFIGURATIONS = Path(__file__).parents[1] / "fixtures"
 
 
 def _profile(name: str, length: int) -> Profile:
