@@ -50,7 +50,7 @@ def test_the_whole_equals_every_step(llama: str) -> None:
     total = 0
     for cached in range(7, 18):
         step = record_decode(model, "input_ids", 3, cached, settings.registry.knows, RunOptions(on_meta=True))
-        total += sum(work["flops"] for work in add_up(step.events, settings.registry).by_module.values())
+        total += add_up(step.events, settings.registry).whole.flops
     assert parts["all decodes"].flops == total
     assert parts["prefill"].flops == profile.total.flops
     # One token through the linear layers: 4 projections, 3 of the perceptron, the head; attention over 8 keys.
