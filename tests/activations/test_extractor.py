@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -153,3 +154,18 @@ def test_compiled_around_and_inside() -> None:
     latents = Extractor(warm, layer_name="stage")(X)[1]
     assert torch.equal(latents, warm._orig_mod.stage(X))
     torch._dynamo.reset()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"layer": "stage"}, TypeError, "layer must be a module, not str"),
+        ({"layer_name": None}, TypeError, "layer_name must be a string, not NoneType"),
+        ({"device": "gpu"}, ModelstatError, "torch knows no device 'gpu'"),
+    ],
+)
+def test_wrong_options_are_told_before_anything_runs(
+    options: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        Extractor(Staged(), **options)

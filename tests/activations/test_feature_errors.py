@@ -32,6 +32,10 @@ X = torch.linspace(-1, 1, 12).reshape(3, 4)
         ({"return_nodes": ["attn"], "engine": "fx"}, ValueError),
         ({"return_nodes": ["head"], "tracer_kwargs": {"leaf_modules": (nn.ReLU,)}}, TypeError),
         ({"return_nodes": ["head"], "tracer_kwargs": {"autowrap_modules": [torch]}}, TypeError),
+        ({"return_nodes": ["head"], "tracer_kwargs": {"leaves": []}}, TypeError),
+        ({"return_nodes": ["head"], "tracer_kwargs": [nn.ReLU]}, TypeError),
+        ({"return_nodes": ["head"], "concrete_args": {"y": None}}, TypeError),
+        ({"return_nodes": ["typ:Linear"]}, ValueError),
     ],
 )
 def test_wrong_arguments(arguments: dict[str, Any], error: type[Exception]) -> None:
@@ -58,10 +62,22 @@ def test_a_module_that_does_not_run_is_an_error_when_called() -> None:
         create_feature_extractor(model, ["last"])(X)
 
 
-def test_another_device_is_told_in_a_sentence() -> None:
-    extractor = create_feature_extractor(Dynamic().to("meta"), ["first"])
+@pytest.mark.parametrize("engine", ["fx", "hooks", "runtime"])
+def test_another_device_is_told_in_a_sentence(engine: Any) -> None:
+    extractor = create_feature_extractor(Staged().to("meta"), ["head"], engine=engine)
     with pytest.raises(InputError, match="the model is on meta, an input of shape"):
         extractor(X)
+
+
+def test_an_error_of_the_models_own_passes_unchanged() -> None:
+    for engine in ("fx", "hooks"):
+        with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+            create_feature_extractor(Staged(), ["head"], engine=engine)(torch.ones(3, 5))  # type: ignore[arg-type]
+
+
+def test_an_unknown_class_offers_close_ones() -> None:
+    with pytest.raises(SelectionError, match="did you mean 'type:Linear'"):
+        create_feature_extractor(Staged(), ["type:Liner"])
 
 
 def test_only_modules_are_things_to_extract_from() -> None:

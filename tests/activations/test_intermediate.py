@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.activations.huggingface import import_transformers
-from tests.activations.models import Staged, Wrapping
+from tests.activations.models import Dynamic, Staged, Wrapping
 from torchstat_cli.activations import IntermediateExtractor, IntermediateExtractorBase
 from torchstat_cli.errors import ModelError, OutputError, SelectionError
 
@@ -211,6 +211,17 @@ class TestFiles:
         with pytest.raises(error):
             extractor.save_outputs(tmp_path / "out", **{"output_id": "a", **options})
         assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+    def test_a_named_layer_that_did_not_run(self, tmp_path: Path) -> None:
+        model = Dynamic()
+        nn.init.constant_(model.first.bias, 5.0)
+        extracted(model, ["type:Linear"], X).save_outputs(tmp_path / "some", "a")
+        assert not (tmp_path / "some/LT/a/last.npz").exists()
+        named = extracted(model, ["first", "last"], X)
+        for act in (named.gpu_to_cpu, lambda: named.save_outputs(tmp_path / "none", "a")):
+            with pytest.raises(SelectionError, match="'last' was selected but never ran"):
+                act()
+        assert not (tmp_path / "none").exists()
 
     def test_nothing_kept_and_no_folder(self, tmp_path: Path) -> None:
         with pytest.raises(SelectionError, match="nothing has been kept"):

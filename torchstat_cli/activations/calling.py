@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import nn
 
 from torchstat_cli.activations.values import tensors_in
-from torchstat_cli.errors import InputError
+from torchstat_cli.errors import InputError, UsageError
 
 
 def call_model(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -20,14 +21,35 @@ def call_model(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any
     try:
         return model(*args, **kwargs)
     except (RuntimeError, NotImplementedError) as error:
-        parameter = next(model.parameters(), None)
-        wrong = [tensor for tensor in tensors_in((args, dict(kwargs))) if _elsewhere(parameter, tensor)]
-        if not wrong or parameter is None:
+        explained = another_device(model, args, kwargs)
+        if explained is None:
             raise
-        raise InputError(
-            f"the model is on {parameter.device}, an input of shape {tuple(wrong[0].shape)} on {wrong[0].device}",
-            f"move the inputs: x.to({str(parameter.device)!r})",
-        ) from error
+        raise explained from error
+
+
+def another_device(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> InputError | None:
+    """The error for inputs on another device than the model's first parameter, None where they are on the same."""
+    parameter = next(model.parameters(), None)
+    wrong = [tensor for tensor in tensors_in((args, dict(kwargs))) if _elsewhere(parameter, tensor)]
+    if not wrong or parameter is None:
+        return None
+    return InputError(
+        f"the model is on {parameter.device}, an input of shape {tuple(wrong[0].shape)} on {wrong[0].device}",
+        f"move the inputs: x.to({str(parameter.device)!r})",
+    )
+
+
+def check_device(device: torch.device | str | None) -> None:
+    """Raise, before a model runs for nothing, for a device that torch has no name for.
+
+    Raises:
+        UsageError: naming the device.
+    """
+    if device is not None:
+        try:
+            torch.device(device)
+        except RuntimeError:
+            raise UsageError(f"torch knows no device {device!r}", "use cpu, cuda, cuda:N or mps") from None
 
 
 def _elsewhere(parameter: Any, tensor: Any) -> bool:

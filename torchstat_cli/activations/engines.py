@@ -47,9 +47,9 @@ def choose_live_engine(
     beyond = [selector for selector in selectors if not _is_module(selector, table)]
     for selector in beyond:
         if not _could_be_operator(selector, table):
-            raise unmatched(selector.text, table.modules)
+            raise unmatched(selector.text, table.candidates)
     if engine == "hooks" and beyond:
-        close = unmatched(beyond[0].text, table.modules).hint
+        close = unmatched(beyond[0].text, table.candidates).hint
         raise SelectionError(
             f"{beyond[0].text!r} is no module, and hooks see only modules",
             f"{close}; operators and attention need the engine 'auto' or 'runtime'",

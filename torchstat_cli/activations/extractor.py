@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from torchstat_cli.activations.calling import call_model
+from torchstat_cli.activations.calling import call_model, check_device
 from torchstat_cli.activations.naming import ModuleTable
 from torchstat_cli.activations.selection import unmatched
 from torchstat_cli.activations.values import copy_tensor, first_device, map_tensors
@@ -27,6 +27,10 @@ class Extractor(nn.Module):
         layer_save_input: keep the tuple of positional inputs instead of the output.
         return_embeddings_only: return the latents alone, always.
         detach: keep detached copies; False keeps the live tensors, for training through them.
+
+    Raises:
+        TypeError: ``layer`` is no module, or ``layer_name`` no string.
+        UsageError: torch knows no such device.
     """
 
     def __init__(
@@ -40,6 +44,11 @@ class Extractor(nn.Module):
         detach: bool = True,
     ) -> None:
         super().__init__()
+        if layer is not None and not isinstance(layer, nn.Module):
+            raise TypeError(f"layer must be a module, not {type(layer).__name__}; layer_name takes a name")
+        if not isinstance(layer_name, str):
+            raise TypeError(f"layer_name must be a string, not {type(layer_name).__name__}")
+        check_device(device)
         self.vit = vit
         self.data = None  # always None; vit-pytorch has the attribute
         self.latents: Any = None

@@ -54,6 +54,7 @@ def get_graph_node_names(
         ModelError: ``engine="fx"`` or ``compat`` on a model that torch.fx cannot trace.
     """
     _check_words(compat, engine)
+    _check_concrete(model, concrete_args)
     options = TracerOptions.of(tracer_kwargs)
     if compat == "torchvision" or engine in ("auto", "fx"):
         try:
@@ -98,6 +99,7 @@ def create_feature_extractor(
         ModelError: the model cannot be traced and the engine is forced, or it hides its insides (TorchScript, FSDP).
     """
     _check_words(compat, engine)
+    _check_concrete(model, concrete_args)
     nodes = _per_mode(return_nodes, train_return_nodes, eval_return_nodes)
     request = _Request(model, TracerOptions.of(tracer_kwargs), concrete_args, suppress_diff_warning, engine)
     if compat == "torchvision":
@@ -197,6 +199,16 @@ def _check_words(compat: Compat, engine: Engine) -> None:
         raise SelectionError(f"there is no compat mode {compat!r}", "leave it out, or write compat='torchvision'")
     if compat:
         check_compat(engine)
+
+
+def _check_concrete(model: nn.Module, concrete_args: dict[str, Any] | None) -> None:
+    if concrete_args is None:
+        return
+    parameters = inspect.signature(unwrap(model).forward).parameters
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        for name in concrete_args:
+            if name not in parameters:
+                raise TypeError(f"concrete_args: forward has no argument {name!r}; it has {', '.join(parameters)}")
 
 
 def _per_mode(nodes: Nodes, train_nodes: Nodes, eval_nodes: Nodes) -> tuple[Any, Any]:

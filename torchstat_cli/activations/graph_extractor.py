@@ -10,6 +10,7 @@ import torch
 from torch import fx, nn
 from torch.fx.node import map_arg
 
+from torchstat_cli.activations.calling import another_device
 from torchstat_cli.activations.graph_records import NodeRecord, flatten_graph, rebuild_graph
 from torchstat_cli.activations.overwriting import is_writer, narrows, overwritten_nodes
 from torchstat_cli.activations.tracing import Trace
@@ -35,6 +36,16 @@ class GraphExtractor(fx.GraphModule):
         self.eval_graph = eval_graph
         self.training = root.training
         self.graph = train_graph if self.training else eval_graph
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """:meth:`forward`, which torch generates; inputs on another device than the parameters are told as such."""
+        try:
+            return super().__call__(*args, **kwargs)
+        except (RuntimeError, NotImplementedError) as error:
+            explained = another_device(self, args, kwargs)
+            if explained is None:
+                raise
+            raise explained from error
 
     def train(self, mode: bool = True) -> GraphExtractor:
         """Switch graph and submodules to training (True) or evaluation."""

@@ -28,7 +28,7 @@ def find_outputs(trace: Trace, selectors: Sequence[Selector]) -> dict[str, Any]:
     for selector in selectors:
         found = _exact(trace, table, nodes, selector) if selector.kind == "exact" else _pattern(trace, table, selector)
         if not found:
-            raise _absent(selector, [*nodes, *table.modules])
+            raise _absent(selector, [*nodes, *table.candidates])
         outputs.update(found)
     return outputs
 

@@ -13,6 +13,7 @@ from torchstat_cli.activations.arrays import main_tensor, to_numpy, widened
 from torchstat_cli.activations.files import check_save_method, id_folder, reset_folder, write_array, write_dtypes
 from torchstat_cli.activations.intermediate_base import IntermediateExtractorBase
 from torchstat_cli.activations.pooling import check_format, reformat
+from torchstat_cli.activations.selection import unmatched
 from torchstat_cli.activations.wrappers import unwrap
 from torchstat_cli.errors import SelectionError
 
@@ -67,7 +68,9 @@ class IntermediateExtractor(IntermediateExtractorBase):
 
         Raises:
             OutputError: an output without any tensor.
+            SelectionError: a layer that was named did not run.
         """
+        self._check_named()
         for name, value in self.intermediate_outputs.items():
             if isinstance(value, Tensor) or not hasattr(value, "__array__"):
                 tensor = main_tensor(name, value)
@@ -114,7 +117,7 @@ class IntermediateExtractor(IntermediateExtractorBase):
         the folder holds. Afterwards the kept outputs are numpy arrays, unless safetensors were written.
 
         Raises:
-            SelectionError: an unknown format or method; nothing has been written then.
+            SelectionError: an unknown format or method, or a layer that was named did not run; nothing is written then.
             OutputError: nothing was kept, or a file cannot be written.
         """
         formats = [emb_formats] if isinstance(emb_formats, str) else list(emb_formats)
@@ -123,6 +126,7 @@ class IntermediateExtractor(IntermediateExtractorBase):
             check_format(emb_format, 0 if self.compat else custom_position)
         if not self.intermediate_outputs:
             raise SelectionError("nothing has been kept to save", "register_hooks(), then run the model")
+        self._check_named()
         if move_to_cpu and save_method != "safetensors":
             self.gpu_to_cpu()
         if reset:
@@ -135,6 +139,12 @@ class IntermediateExtractor(IntermediateExtractorBase):
                 pooled = self.emb_reformatting(array, emb_format, sequence_axis, custom_position, mask=mask)
                 write_array(folder, name, pooled, save_method)
             write_dtypes(folder, {} if save_method == "safetensors" else self._dtypes)
+
+    def _check_named(self) -> None:
+        for name in self._named:
+            if name not in self.intermediate_outputs:
+                hint = unmatched(name, self.intermediate_outputs).hint
+                raise SelectionError(f"{name!r} was selected but never ran", hint)
 
     def _array(self, name: str, value: Any) -> Any:
         """One output as an array, the kept one left as it is."""

@@ -11,7 +11,7 @@ from torch.utils.hooks import RemovableHandle
 
 from torchstat_cli.activations.engines import matching_modules
 from torchstat_cli.activations.naming import ModuleTable
-from torchstat_cli.activations.selection import parse_all, unmatched
+from torchstat_cli.activations.selection import Selector, parse_all, unmatched
 from torchstat_cli.activations.values import copy_tensor, map_tensors, pad_nested
 from torchstat_cli.activations.wrappers import eagerly, refuse
 
@@ -37,7 +37,9 @@ class IntermediateExtractorBase:
         self.hook_handles: dict[str, RemovableHandle] = {}
         self.intermediate_outputs: dict[str, Any] = {}
         self._table = ModuleTable.of(model)
-        self.layer_list = _layers(layer_list, self._table)
+        selectors = parse_all(layer_list, self._table)
+        self.layer_list = _layers(selectors, self._table)
+        self._named = [selector.pattern for selector in selectors if not selector.is_pattern]
         self._nested_masks: dict[str, Tensor] = {}
         self._session = ExitStack()
 
@@ -90,14 +92,14 @@ class IntermediateExtractorBase:
         self.detach_hooks()
 
 
-def _layers(layer_list: Sequence[str], table: ModuleTable) -> list[str]:
+def _layers(selectors: Sequence[Selector], table: ModuleTable) -> list[str]:
     """Every named module, patterns expanded, in the order of the list."""
     layers: dict[str, None] = {}
-    for selector in parse_all(layer_list, table):
+    for selector in selectors:
         found = [selector.pattern] if selector.pattern in table else []
         if selector.kind in ("glob", "re", "type"):
             found = matching_modules(selector, table)
         if not found or selector.indices or selector.part != "output":
-            raise unmatched(selector.text, table.modules)
+            raise unmatched(selector.text, table.candidates)
         layers.update(dict.fromkeys(found))
     return list(layers)

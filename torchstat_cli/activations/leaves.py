@@ -6,8 +6,8 @@ import inspect
 import math
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from types import ModuleType
+from dataclasses import dataclass, fields, replace
+from types import ModuleType, NoneType
 from typing import Any
 
 import torch
@@ -32,7 +32,13 @@ class TracerOptions:
         Raises:
             TypeError: an unknown option, ``leaf_modules`` not a list, ``autowrap_modules`` not a tuple.
         """
+        if not isinstance(tracer_kwargs, (Mapping, NoneType)):
+            raise TypeError(f"tracer_kwargs must be a dict, not {type(tracer_kwargs).__name__}")
         given = dict(tracer_kwargs or {})
+        options = [option.name for option in fields(cls)]
+        unknown = [name for name in given if name not in options]
+        if unknown:
+            raise TypeError(f"tracer_kwargs has no option {unknown[0]!r}; there are {', '.join(options)}")
         leaf_modules = given.pop("leaf_modules", [])
         autowrap_modules = given.pop("autowrap_modules", ())
         if not isinstance(leaf_modules, list):

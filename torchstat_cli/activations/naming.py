@@ -48,6 +48,11 @@ class ModuleTable:
         """Each module's first path."""
         return {module: path for path, module in self.modules.items()}
 
+    @cached_property
+    def candidates(self) -> list[str]:
+        """What a selection of modules can be, for close matches: paths, and classes as ``type:Conv2d``."""
+        return [*self.modules, *dict.fromkeys(f"type:{type(module).__name__}" for module in self.modules.values())]
+
     def __contains__(self, path: object) -> bool:
         return path in self.modules or path in self.aliases
 

@@ -13,7 +13,7 @@ from torch.utils.hooks import RemovableHandle
 
 from torchstat_cli.activations.attention import AttentionFinder, has_attention
 from torchstat_cli.activations.attention_maps import MapSubset, Subset
-from torchstat_cli.activations.calling import call_model
+from torchstat_cli.activations.calling import call_model, check_device
 from torchstat_cli.activations.engines import hooked_paths
 from torchstat_cli.activations.events import Event, MapSource
 from torchstat_cli.activations.leaves import TracerOptions
@@ -39,6 +39,9 @@ class Recorder(nn.Module):
         device: where the maps go; None means the device of the first input tensor.
         heads, queries, keys: indices or slices to keep of each map; None keeps all.
         by_name: always return the dict.
+
+    Raises:
+        UsageError: torch knows no such device.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Recorder(nn.Module):
         by_name: bool = False,
     ) -> None:
         super().__init__()
+        check_device(device)
         self.vit = vit
         self.data = None  # always None; vit-pytorch has the attribute
         self.recordings: list[Tensor] = []

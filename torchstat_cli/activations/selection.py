@@ -179,6 +179,8 @@ def _strings(selections: Any) -> Iterable[str]:
 
 def unmatched(text: str, names: Iterable[str]) -> SelectionError:
     """The error for a selection that names nothing, with the closest names that exist."""
-    close = difflib.get_close_matches(text, list(names), n=3, cutoff=0.5)
+    close = difflib.get_close_matches(text, list(dict.fromkeys(names)), n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(map(repr, close))}?" if close else "`modelstat nodes` lists the names"
+    if not close and ":" in text and not text.startswith(tuple(f"{kind}:" for kind in _PREFIXES)):
+        hint = f"the prefixes are {', '.join(f'{kind}:' for kind in _PREFIXES)}"
     return SelectionError(f"{text!r} names nothing in this model", hint)
