@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes
 
 from torchstat_cli.capture.replacing import replaced
-from torchstat_cli.capture.values import KnownValues, meta_like
+from torchstat_cli.capture.value_store import meta_like
+from torchstat_cli.capture.values import KnownValues
 
 
 @contextmanager

@@ -7,7 +7,6 @@ for real on the side, and the answer is exact.
 
 from __future__ import annotations
 
-import weakref
 from collections import Counter
 from typing import Any
 
@@ -18,10 +17,10 @@ from torch.nn import Parameter
 from torchstat_cli.capture.assumptions import NUMBER_WORDS, assume
 from torchstat_cli.capture.operators import argument_tensors, operator_name, traits
 from torchstat_cli.capture.trees import map_tensors, tensors_in
+from torchstat_cli.capture.value_store import LIMIT, ValueStore, meta_like
 from torchstat_cli.errors import ModelError
 from torchstat_cli.units import format_shape
 
-_LIMIT = 1 << 18  # elements; larger values are forgotten
 _MOST_ANSWERS = 10_000  # of one assumption in one run
 
 
@@ -40,59 +39,25 @@ class ValueUnknownError(ModelError):
     """The model asked for a value that a meta tensor does not have; the run needs real tensors."""
 
 
-class KnownValues:
-    """Meta tensors whose values are known, each beside a real tensor on the CPU.
+class KnownValues(ValueStore):
+    """What a run knows of the values of its meta tensors, and which operators it answers from that.
 
     Args:
         assume: answer questions about unknown values by a stated rule (``assumptions.py``) instead of raising.
     """
 
     def __init__(self, *, assume: bool = False) -> None:
-        self.limit = _LIMIT  # elements
+        super().__init__()
         self.used = False  # a question was answered
         self.assumptions: Counter[str] = Counter()  # what was assumed, and how often
         self._assume = assume
         self._guesses: set[int] = set()  # ids of tensors whose value rests on a number that was assumed
-        self._values: dict[int, tuple[weakref.ref[torch.Tensor] | None, torch.Tensor]] = {}
-        self._lent: set[int] = set()  # ids of those whose real tensor is the model's own, not to be written to
         self._stale: dict[int, torch.Tensor] = {}  # real tensors by storage, to which unknown values were written
-        self._originals: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # tensors that live on, and their twins
-        self._twins: dict[int, tuple[weakref.ref[torch.Tensor], torch.Tensor]] = {}
 
     def remember(self, tensor: torch.Tensor, value: torch.Tensor) -> None:
         """``tensor``, which is on meta, has the values of ``value``."""
-        key = id(tensor)
-        self._guesses.discard(key)
-        self._lent.discard(key)
-        self._values[key] = (weakref.ref(tensor, lambda _: self._values.pop(key, None)), value)
-
-    def stand_in(self, tensor: torch.Tensor) -> torch.Tensor:
-        """The twin of a real tensor of the model or its inputs, which outlives the run."""
-        key = id(tensor)
-        known = self._originals.get(key)
-        if known is not None:
-            return known[1]
-        twin = meta_like(tensor)
-        self._originals[key] = tensor, twin
-        if not _is_parameter(tensor) and _is_small(tensor):
-            self._values[id(twin)] = None, tensor
-            self._lent.add(id(twin))
-        return twin
-
-    def twin(self, tensor: torch.Tensor) -> torch.Tensor:
-        """A meta tensor like the real ``tensor``, the same one each time; its value is known when it is small."""
-        key = id(tensor)
-        if key in self._originals or _is_parameter(tensor):
-            return self.stand_in(tensor)
-        known = self._twins.get(key)
-        if known is not None and known[0]() is tensor:
-            return known[1]
-        twin = meta_like(tensor)
-        if _is_small(tensor):
-            self.remember(twin, tensor.detach())  # not itself, which may go
-            self._lent.add(id(twin))
-        self._twins[key] = (weakref.ref(tensor, lambda _: self._twins.pop(key, None)), twin)
-        return twin
+        self._guesses.discard(id(tensor))
+        super().remember(tensor, value)
 
     def stand_aside(self, tensors: list[torch.Tensor], *, writes: bool) -> bool:
         """Whether a call is none of its business: all on meta, nothing to answer and, known or forgotten, to follow."""
@@ -154,9 +119,9 @@ class KnownValues:
             return args, kwargs
         plan = given[position]
         if plan.is_meta:
-            if id(plan) not in self._values:
+            if not self.knows(plan):
                 raise ValueUnknownError(f"{operator_name(func)} needs the lengths of sequences, and they are not known")
-            self.used, plan = True, self._value(plan)
+            self.used, plan = True, self.value(plan)
         return (*args[:position], plan, *args[position + 1 :]), kwargs
 
     def _is_stale(self, tensor: torch.Tensor) -> bool:
@@ -170,7 +135,7 @@ class KnownValues:
         if isinstance(tensor, Parameter):
             return self.twin(tensor)
         moved = meta_like(tensor)  # a new one each time: the run may have written to the real tensor since
-        if tensor.numel() <= _LIMIT:
+        if tensor.numel() <= LIMIT:
             self.remember(moved, tensor.detach().to("cpu", copy=True))
         return moved
 
@@ -226,7 +191,7 @@ class KnownValues:
 
     def goes_on(self, condition: Any, rounds: int) -> bool:
         """Whether a loop goes on after ``rounds``; where values are assumed, one of unknown condition runs once."""
-        unknown = isinstance(condition, torch.Tensor) and condition.is_meta and id(condition) not in self._values
+        unknown = isinstance(condition, torch.Tensor) and condition.is_meta and not self.knows(condition)
         if self._assume and (unknown or id(condition) in self._guesses):
             self._note("a loop whose condition is unknown is taken to run once")
             return rounds == 0
@@ -240,7 +205,7 @@ class KnownValues:
             return
         if self._all_known(tensors) and traits(func).repeatable:
             outputs = list(tensors_in(result))
-            if outputs and all(tensor.is_meta and tensor.numel() <= _LIMIT for tensor in outputs):
+            if outputs and all(tensor.is_meta and tensor.numel() <= LIMIT for tensor in outputs):
                 values = tensors_in(self._run_for_real(func, args, kwargs))
                 guessed = self._any_guessed(tensors)
                 for tensor, value in zip(outputs, values, strict=True):
@@ -249,19 +214,15 @@ class KnownValues:
                         self._guesses.add(id(tensor))
                 return
         if traits(func).mutable:
-            self._forget_written(func, args, kwargs)
+            for tensor in _written(func, args, kwargs):
+                self.forget(tensor)
         if self._assume:
             self._guess_numbers(result)
 
     def _guess_numbers(self, result: Any) -> None:
         """Unknown numbers are 1 from here on, so that what is computed from them and asked later fits together."""
         for tensor in tensors_in(result):
-            if (
-                tensor.is_meta
-                and tensor.dim() == 0
-                and tensor.dtype is not torch.bool
-                and id(tensor) not in self._values
-            ):
+            if tensor.is_meta and tensor.dim() == 0 and tensor.dtype is not torch.bool and not self.knows(tensor):
                 self.remember(tensor, torch.ones((), dtype=tensor.dtype))
                 self._guesses.add(id(tensor))
 
@@ -269,41 +230,13 @@ class KnownValues:
         return bool(self._guesses) and any(id(tensor) in self._guesses for tensor in tensors)
 
     def _all_known(self, tensors: list[torch.Tensor]) -> bool:
-        return all(id(tensor) in self._values or not tensor.is_meta for tensor in tensors)
+        return all(self.knows(tensor) or not tensor.is_meta for tensor in tensors)
 
     def _run_for_real(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        real_args, real_kwargs = map_tensors((args, kwargs), lambda t: self._value(t) if t.is_meta else t)
+        real_args, real_kwargs = map_tensors((args, kwargs), lambda t: self.value(t) if t.is_meta else t)
         if real_kwargs.get("device") is not None:
             real_kwargs["device"] = torch.device("cpu")
         return func(*(_off_meta(value) for value in real_args), **real_kwargs)
-
-    def _value(self, tensor: torch.Tensor) -> torch.Tensor:
-        """The known value of a meta tensor, the run's own: the run may write to it."""
-        key = id(tensor)
-        reference, value = self._values[key]
-        if key in self._lent:
-            self._lent.discard(key)
-            value = value.detach().clone()
-            self._values[key] = reference, value
-        return value
-
-    def _forget_written(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        for tensor in _written(func, args, kwargs):
-            known = self._values.get(id(tensor))
-            if known is not None:
-                storage = known[1].untyped_storage()._cdata
-                sharing = [k for k, (_, value) in self._values.items() if value.untyped_storage()._cdata == storage]
-                for key in sharing:
-                    del self._values[key]
-
-
-def _is_parameter(tensor: torch.Tensor) -> bool:
-    kind = type(tensor)
-    return kind is Parameter or (kind is not torch.Tensor and isinstance(tensor, Parameter))  # the latter is slow
-
-
-def _is_small(tensor: torch.Tensor) -> bool:
-    return tensor.device.type == "cpu" and 0 <= tensor.numel() <= _LIMIT
 
 
 def _names_meta(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
@@ -318,25 +251,6 @@ def _written(func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
         if argument.alias_info is not None and argument.alias_info.is_write
         for tensor in tensors_in(args[position] if position < len(args) else kwargs.get(argument.name))
     ]
-
-
-def meta_like(tensor: torch.Tensor) -> torch.Tensor:
-    """A meta tensor with the shape, strides and dtype of ``tensor``; a parameter stays a parameter."""
-    if torch.is_inference_mode_enabled():
-        with torch.inference_mode(False):
-            return meta_like(tensor)
-    kind = type(tensor)
-    if (kind is Parameter or kind is torch.Tensor) and tensor.layout is torch.strided:
-        twin = torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device="meta")
-        if kind is Parameter:
-            twin.__class__ = Parameter  # the constructor makes a second tensor for it
-            twin.requires_grad = tensor.requires_grad
-            return twin
-    else:
-        twin = tensor.detach().to("meta")
-    if isinstance(tensor, Parameter):
-        return Parameter(twin, requires_grad=tensor.requires_grad)
-    return twin.requires_grad_() if tensor.requires_grad and tensor.is_leaf else twin
 
 
 def _leaves_meta(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
