@@ -156,6 +156,7 @@ def _call(record: OpRecord) -> _Call:
         inner_area=read,
         outer_area=written,
         outer_plane=prod((input if transposed else output).shape[-min(axes, 2) :]),
+        outer_reach=_reach((input if transposed else output).shape[-axes:], weight.shape[2:], arguments["stride"]),
         taps=prod(weight.shape[2:]),
         width=weight.shape[-1],
         axes=max(2, axes),
@@ -163,7 +164,7 @@ def _call(record: OpRecord) -> _Call:
         dilated=_any(arguments["dilation"], 1),
         padded=arguments["padding"] == "same" or _any(arguments["padding"], 0),
         transposed=transposed,
-        channels_last=input.dtype != "float64" and any(channels_last(it.shape, it.stride) for it in (input, weight)),
+        channels_last=any(channels_last(tensor.shape, tensor.stride) for tensor in (input, weight)),
     )
     mask = arguments.get("output_mask") or (True, True, True)
     given = (input, output, weight) if backward else (input, weight)
@@ -193,6 +194,12 @@ def _taken_by_onednn(record: OpRecord, conv: Convolution, input: TensorRecord, w
     first = prod(input.shape[:4])  # of an image with depth, torch leaves the last axis out
     kernel = weight.shape[2:] if len(weight.shape) > 3 else (1, *weight.shape[2:])
     return bool(conv.groups > 1 or (kernel[-1] > _WIDE and kernel[-2] > _WIDE) or conv.batch > 1 or first > _LARGE)
+
+
+def _reach(sizes: Shape, kernel: Shape, stride: Any) -> int:
+    """Places of an image and around it, as far as the kernel reaches over when it is moved by single places."""
+    steps = _ints(stride) * len(sizes)
+    return prod(size + (width - 1) // step for size, width, step in zip(sizes, kernel, steps, strict=False))
 
 
 def _bytes_to_copy(tensor: TensorRecord, channels_last: bool) -> int:

@@ -33,6 +33,7 @@ class Convolution:
     inner_area: int  # places of one image on the inner side
     outer_area: int  # and on the outer
     outer_plane: int  # those with the same depth, where there are three axes
+    outer_reach: int  # those of one image and as many around it as the kernel reaches over
     taps: int  # places of the kernel
     width: int  # places of its last axis
     axes: int  # of an image: 2 or 3
@@ -108,7 +109,7 @@ def forward(conv: Convolution) -> Copies:
 
 def input_gradient(conv: Convolution) -> Copies:
     """From the outer side to the inner: the gradient of the input, or a transposed convolution."""
-    image = conv.outer * conv.outer_area if conv.strided else 0  # spread out, so that the stride becomes 1
+    image = conv.outer * conv.outer_reach if conv.strided else 0  # laid out so that the stride becomes 1
     if conv.channels_last:
         return Copies(weights=_matrix_weights(conv, conv.inner, conv.outer), work=image)
     if conv.fills:

@@ -66,7 +66,7 @@ def command(
         dtype=api.floating_dtype(dtype) if dtype else None,
         mode="train" if train else mode,  # type: ignore[arg-type]
         memory=True,
-        attention=attention,
+        attention="flash" if known and attention == "auto" else attention,  # what torch takes on a GPU where it can
         training=training(train, optimizer, loss, autocast, accumulate),
     )
     request = FitRequest(

@@ -129,6 +129,7 @@ def _images(shape: tuple[int, ...], input: Tensor, weight: Tensor, bias: Tensor 
 
 
 def _lie_last(input: Tensor, weight: Tensor) -> bool:
-    """Whether a convolution of these works with channels last; in float64 it never does."""
-    given = () if input.dtype is torch.float64 else (input, weight)
-    return any(channels_last(tensor.shape, tensor.stride()) for tensor in given)
+    """Whether a convolution of these works with channels last; over three axes in float64 it never does."""
+    if input.dim() == 5 and input.dtype is torch.float64:
+        return False
+    return any(channels_last(tensor.shape, tensor.stride()) for tensor in (input, weight))
