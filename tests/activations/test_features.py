@@ -70,7 +70,7 @@ def test_calls_by_index() -> None:
         create_feature_extractor(model, ["layer[3]"])(X)
 
 
-@pytest.mark.parametrize(("kind", "index"), [("dict", "b"), ("list", 1)])
+@pytest.mark.parametrize(("kind", "index"), [("dict", "b"), ("dict", 1), ("dict", -1), ("list", 1)])
 def test_elements_of_a_structured_output(kind: str, index: object) -> None:
     name = f"transformer[{index}]"
     features = create_feature_extractor(Wrapping(kind), ["transformer", name])(X)

@@ -44,6 +44,9 @@ def _at(selector: Selector, value: Any, index: Index) -> Any:
     if isinstance(value, Mapping):
         if index in value:
             return value[index]
+        # A model library's output record counts its entries like a tuple, too.
+        if isinstance(index, int) and -len(value) <= index < len(value):
+            return list(value.values())[index]
         raise SelectionError(
             f"{selector.text!r}: the output has no entry {index!r}", f"it has {', '.join(map(str, value))}"
         )
