@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
 from torch import nn
 
-from torchstat_cli.activations.wrappers import clean_path, unwrap
+from torchstat_cli.activations.wrappers import clean_path, inside, part_check, was_compiled
 
 _SUFFIX = re.compile(r"(?P<stem>.+)_(?P<number>[0-9]+)")
 _CALL = re.compile(r"(?P<stem>.*)_(?P<number>[1-9][0-9]*)")  # the root's second call is "_1"
+
+
+def _every_path(root: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Every path of every module, as ``named_modules(remove_duplicate=False)`` gives them, wrappers' names left out.
+
+    It runs at every observed call, so without a generator per level.
+    """
+    pending = [("", root)]
+    while pending:
+        path, module = pending.pop()
+        yield path, module
+        prefix = f"{path}." if path else ""
+        children = [(clean_path(prefix + name), child) for name, child in module._modules.items() if child is not None]
+        pending.extend(reversed(children))
 
 
 @dataclass(frozen=True)
@@ -22,6 +36,7 @@ class ModuleTable:
 
     modules: dict[str, nn.Module]  # first path of each module -> module, registration order, "" is the root
     aliases: dict[str, str]  # every further path of a shared module -> its first path
+    compiled: bool = False  # whether the model or any part of it was compiled
 
     @classmethod
     def of(cls, model: nn.Module) -> ModuleTable:
@@ -29,8 +44,11 @@ class ModuleTable:
         modules: dict[str, nn.Module] = {}
         aliases: dict[str, str] = {}
         first: dict[nn.Module, str] = {}
-        for raw_path, module in unwrap(model).named_modules(remove_duplicate=False):
-            path = clean_path(raw_path)
+        root, compiled = inside(model)
+        check = part_check()
+        for path, module in _every_path(root):
+            check(module)
+            compiled = compiled or was_compiled(module)
             # A compiled child and its wrapper have one clean path; the inner module is the true one.
             if path in modules and hasattr(modules[path], "_orig_mod"):
                 modules[path] = module
@@ -41,7 +59,7 @@ class ModuleTable:
             elif path not in modules:
                 modules[path] = module
                 first[module] = path
-        return cls(modules, aliases)
+        return cls(modules, aliases, compiled)
 
     @cached_property
     def paths(self) -> dict[nn.Module, str]:

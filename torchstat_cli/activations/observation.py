@@ -70,7 +70,7 @@ class Observation:
             AttentionFinder(self._table, self._collector, self._options.subset) if self._collector.wants_maps else None
         )
         with ExitStack() as stack:
-            stack.enter_context(eagerly(self._model))
+            stack.enter_context(eagerly(self._model, compiled=self._table.compiled))
             paths = hooked_paths(self._collector.selectors, self._table, everything=runtime)
             stack.enter_context(hooks.attached(paths))
             if runtime:

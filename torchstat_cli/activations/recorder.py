@@ -99,7 +99,7 @@ class Recorder(nn.Module):
         mode = OperatorMode(listener.operator)
         listener.follow(hooks, mode, finder)
         with ExitStack() as stack:
-            stack.enter_context(eagerly(self.vit))
+            stack.enter_context(eagerly(self.vit, compiled=table.compiled))
             stack.enter_context(hooks.attached(hooked_paths((), table, everything=True)))
             stack.enter_context(listening(mode))
             yield

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 
@@ -25,24 +25,45 @@ def unwrap(model: nn.Module) -> nn.Module:
         ModelError: TorchScript, FSDP, parameters on a device mesh, or DataParallel over several devices.
         TypeError: not a module.
     """
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"a model must be a torch.nn.Module, not {type(model).__name__}")
-    while True:
-        refuse(model)
-        if isinstance(getattr(model, _COMPILED, None), nn.Module):
-            model = getattr(model, _COMPILED)
-        elif type(model).__name__ in _REPLICATING:
-            model = model.module  # type: ignore[assignment]
-        else:
-            break
-    # Neither exists without a process group.
-    distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+    model, _ = inside(model)
+    check = part_check()
     for part in parts(model):
+        check(part)
+    return model
+
+
+def part_check() -> Callable[[nn.Module], None]:
+    """What to call with each part of a model: raises as :func:`refuse` does, but lets TorchScript pass."""
+    # No mesh without a process group.
+    distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+
+    def check(part: nn.Module) -> None:
         if not isinstance(part, torch.jit.ScriptModule):
             refuse(part)
             if distributed:
                 _refuse_mesh(part)
-    return model
+
+    return check
+
+
+def inside(model: nn.Module) -> tuple[nn.Module, bool]:
+    """The module inside the wrappers, whose own parts are yet to be checked, and whether a wrapper was a compiled one.
+
+    Raises:
+        ModelError: a wrapper that is refused.
+        TypeError: not a module.
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"a model must be a torch.nn.Module, not {type(model).__name__}")
+    compiled = False
+    while True:
+        refuse(model)
+        if _COMPILED in model._modules:
+            model, compiled = getattr(model, _COMPILED), True
+        elif type(model).__name__ in _REPLICATING:
+            model = model.module  # type: ignore[assignment]
+        else:
+            return model, compiled
 
 
 def _refuse_mesh(module: nn.Module) -> None:
@@ -99,16 +120,22 @@ def _is_sharded(lineage: tuple[type, ...]) -> bool:
 
 def is_compiled(model: nn.Module) -> bool:
     """Whether ``model`` or anything inside it was compiled, by ``torch.compile`` or ``Module.compile``."""
-    return any(_COMPILED in part._modules or part._compiled_call_impl is not None for part in parts(model))
+    return any(map(was_compiled, parts(model)))
+
+
+def was_compiled(module: nn.Module) -> bool:
+    """Whether this very module was compiled, or is the wrapper of one that was."""
+    return _COMPILED in module._modules or module._compiled_call_impl is not None
 
 
 @contextmanager
-def eagerly(model: nn.Module) -> Iterator[None]:
+def eagerly(model: nn.Module, *, compiled: bool | None = None) -> Iterator[None]:
     """Run compiled parts of ``model`` as plain Python inside the block.
 
-    Code that was compiled before a hook existed goes on ignoring it without a word; run eagerly, every hook fires.
+    Code that was compiled before a hook existed goes on ignoring it without a word; run eagerly, every
+    hook fires. Who knows whether anything was ``compiled`` saves the search.
     """
-    if torch.compiler.is_compiling() or not is_compiled(model):
+    if torch.compiler.is_compiling() or not (is_compiled(model) if compiled is None else compiled):
         yield
         return
     with torch.compiler.set_stance("force_eager"):
