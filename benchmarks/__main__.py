@@ -11,7 +11,7 @@ from rich.console import Console
 
 from benchmarks.figures import Settings, closing, figure_table
 
-NAMES = ("startup", "overhead", "growth", "large", "gate", "extraction", "peers")
+NAMES = ("startup", "overhead", "growth", "large", "memory", "gate", "extraction", "peers")
 
 
 def main() -> int:
@@ -19,7 +19,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure what the documentation claims.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(NAMES)}; all by default")
     parser.add_argument("--rounds", type=int, default=7, help="measurements of each side (default: 7)")
-    parser.add_argument("--write", action="store_true", help="let peers rewrite docs/peers.md")
+    parser.add_argument("--write", action="store_true", help="rewrite docs/peers.md and the table of docs/memory.md")
     options = parser.parse_args()
     unknown = [name for name in options.names if name not in NAMES]
     if unknown:

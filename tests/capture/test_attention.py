@@ -42,6 +42,24 @@ def test_only_math_keeps_the_matrix_of_scores() -> None:
     assert abs(peaks["auto"] - peaks["flash"]) < scores / 4  # the CPU has a flash kernel too
 
 
+class Shared(nn.Module):
+    """Eight heads of queries, two of keys and values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.keys = nn.Parameter(torch.zeros(1, 2, 256, 64, dtype=torch.bfloat16))
+
+    def forward(self, queries: Tensor) -> Tensor:
+        return F.scaled_dot_product_attention(queries, self.keys, self.keys, enable_gqa=True)
+
+
+def test_flash_does_not_repeat_the_keys_of_shared_heads() -> None:
+    queries = torch.zeros(1, 8, 256, 64, dtype=torch.bfloat16)
+    report = ms.profile(Shared(), queries, attention="flash", memory=True)
+    head, sums = 256 * 64 * 2, 8 * 256 * 4  # bytes; the log of every row's sum is kept in float32
+    assert 0 <= (report.total.peak or 0) - ((2 + 8 + 8) * head + sums) <= 64  # the state of the random numbers
+
+
 def test_inference_with_a_chosen_backend_runs_its_operator() -> None:
     names = {operator.op for operator in profiled("flash").operators}
     assert "aten._scaled_dot_product_flash_attention" in names

@@ -19,6 +19,13 @@ def linear():
 
 
 linear.example_inputs = lambda: torch.zeros(1, 256)
+
+
+def convolution():
+    return nn.Conv2d(16, 32, 3, padding=1, bias=False)
+
+
+convolution.example_inputs = lambda: torch.zeros(2, 16, 32, 32)
 """
 
 
@@ -47,6 +54,19 @@ def test_the_table_marks_the_answer(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     assert "axis 0 = 8 fits, the largest that was tried" in out
     assert "(t4, https://www.nvidia.com" in out
+
+
+def test_a_gpu_is_simulated_without_the_copies_of_the_cpu(capsys: pytest.CaptureFixture[str]) -> None:
+    def peak_of_two(*words: str) -> int:
+        assert main(["fit", "fit_models.py:convolution", "--limit", "2", "--format", "json", *words]) == 0
+        points = json.loads(capsys.readouterr().out)["points"]
+        return int(next(point["peak"] for point in points if point["size"] == 2))
+
+    weight, image = 16 * 32 * 9, 16 * 32 * 32  # the result has twice the channels of the image
+    on_gpu = 4 * (weight + 2 * 3 * image)
+    assert peak_of_two("--gpu", "t4") == on_gpu
+    # In blocks of 16 the image, the weight and the result are as large as they are; the result is copied back after.
+    assert peak_of_two("--budget", "1GiB") == max(on_gpu + 4 * (2 * image + weight), on_gpu + 4 * 2 * 2 * image)
 
 
 def test_nothing_fits_is_an_answer(capsys: pytest.CaptureFixture[str]) -> None:

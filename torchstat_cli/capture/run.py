@@ -41,10 +41,9 @@ class RunOptions:
     training: TrainingRun | None = None  # two training steps instead of a forward pass
     gradients: bool = False  # record gradients during the forward pass, for models that differentiate in it
 
-    @property
-    def as_on_cpu(self) -> bool:
-        """Whether a run on meta stands for one on the CPU; a named attention backend is a GPU's."""
-        return self.on_meta and self.attention == "auto"
+    def is_of_cpu(self, model: nn.Module) -> bool:
+        """Whether a run of ``model`` is one on the CPU or stands for one: a named attention backend is a GPU's."""
+        return self.attention == "auto" if self.on_meta else _device(model).type == "cpu"
 
 
 def record_run(
@@ -71,10 +70,10 @@ def record_run(
         liveness = watch_memory(run.session, run.args, run.kwargs) if options.memory else None
         if liveness is not None:
             stack.enter_context(watching_resizes(liveness))
-            if options.on_meta:
-                run.session.tape.transients = Transients(options.memo, as_on_cpu=options.as_on_cpu)
+            memo = options.memo if options.on_meta else None
+            run.session.tape.transients = Transients(memo, as_on_cpu=options.is_of_cpu(model))
         if options.training is not None:
-            if options.as_on_cpu:
+            if options.on_meta and options.is_of_cpu(model):
                 stack.enter_context(recurrent_layers_of_the_cpu())
             recording = record_steps(run, options.training, liveness, on_meta=options.on_meta)
         else:
@@ -134,5 +133,8 @@ def _measured(model: nn.Module, args: Any, kwargs: Any, knows: Knows, options: R
             with torch.inference_mode():
                 run.model(*run.args, **run.kwargs)
 
-        device = next((tensor.device for tensor in run.model.parameters()), torch.device("cpu"))
-        return allocator_peak(repeat, device, held)
+        return allocator_peak(repeat, _device(run.model), held)
+
+
+def _device(model: nn.Module) -> torch.device:
+    return next((tensor.device for tensor in model.parameters()), torch.device("cpu"))

@@ -35,17 +35,17 @@ class Transients:
     """Remembers what each distinct call holds inside; one per tape.
 
     Args:
-        memo: answers the parts of a composite.
-        as_on_cpu: the run stands for one on the CPU, whose kernels allocate below the dispatcher.
+        memo: answers the parts of a composite on meta tensors; None where they are real, and nothing may run twice.
+        as_on_cpu: the run is one on the CPU or stands for one, whose kernels allocate below the dispatcher.
     """
 
-    def __init__(self, memo: Memo, *, as_on_cpu: bool) -> None:
+    def __init__(self, memo: Memo | None, *, as_on_cpu: bool) -> None:
         self._memo = memo
         self._as_on_cpu = as_on_cpu
         self._known: dict[int, tuple[OpRecord, int]] = {}  # by the record's id; equal calls share the record
 
     def of(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], record: OpRecord) -> int:
-        """Bytes inside one call on meta tensors."""
+        """Bytes inside one call."""
         known = self._known.get(id(record))
         if known is None:
             known = self._known[id(record)] = (record, self._find(func, args, kwargs, record))
@@ -66,9 +66,8 @@ class Transients:
         if record.name == "aten.scaled_dot_product_attention":
             query = record.tensor("query")
             return query.numel // query.shape[-1] * _STATISTIC_BYTES if query.numel else 0
-        return 0 if "inplace" in record.tags else self._run_parts(func, args, kwargs)
-
-    def _run_parts(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
+        if self._memo is None or "inplace" in record.tags:
+            return 0
         parts = _Parts(self._memo)
         with parts:
             result = parts.decompose(func, args, kwargs)
