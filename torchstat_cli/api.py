@@ -52,6 +52,8 @@ __all__ = [
     "training_run",
 ]
 
+_AUTOCAST_BYTES = 2  # of an element in low precision
+
 
 def profile(
     model: nn.Module | str,
@@ -128,18 +130,21 @@ def training_run(
     """
     if accumulate < 1:
         raise UsageError(f"a step cannot accumulate {accumulate} passes", "give 1 or more")
+    low = floating_dtype(autocast) if autocast else None
+    if low is not None and low.itemsize != _AUTOCAST_BYTES:
+        raise UsageError(f"autocast has no use for {dtype_name(low)}", "use bfloat16 or float16")
     optimizer, named = optimizer or DEFAULT_OPTIMIZER, loss or "sum of outputs"
     setup = TrainingSetup(
         optimizer=optimizer if isinstance(optimizer, str) else _name_of(optimizer),
         loss=named if isinstance(named, str) else _name_of(named),
-        autocast=autocast and dtype_name(floating_dtype(autocast)),
+        autocast=None if low is None else dtype_name(low),
         accumulate=accumulate,
     )
     return TrainingRun(
         setup=setup,
         make_optimizer=find_optimizer(optimizer) if isinstance(optimizer, str) else optimizer,
         loss=sum_of_outputs if loss is None else find_loss(loss) if isinstance(loss, str) else loss,
-        autocast=floating_dtype(autocast) if autocast else None,
+        autocast=low,
     )
 
 

@@ -254,7 +254,7 @@ class Fails(nn.Module):
 MISTAKES: dict[str, tuple[nn.Module, dict[str, Any], type[Exception], str]] = {
     "nothing to train": (nn.ReLU(), {}, TrainingError, "nothing to train"),
     "no scalar": (nn.Linear(8, 4), {"loss": lambda y: y}, TrainingError, "shape 3x4"),
-    "no tensor": (nn.Linear(8, 4), {"loss": lambda y: 1.0}, TrainingError, "is a float"),
+    "no tensor": (nn.Linear(8, 4), {"loss": lambda y: 1.0}, TrainingError, "of type float"),
     "detached": (nn.Linear(8, 4), {"loss": lambda y: y.detach().sum()}, TrainingError, "does not depend"),
     "loss raises": (nn.Linear(8, 4), {"loss": lambda y: y.nothing}, TrainingError, "loss failed: AttributeError"),
     "no way back": (Fails(), {}, TrainingError, "backward pass failed.*no way back"),

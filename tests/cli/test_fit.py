@@ -77,6 +77,7 @@ def test_nothing_fits_is_an_answer(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        (["--budget", "1GiB", "--limit", "0"], "'--limit': 0 is not in the range"),
         ([], "no memory size was given"),
         (["--budget", "1GiB", "--gpu", "t4"], "both --budget and --gpu were given"),
         (["--budget", "lots"], "is not an amount"),

@@ -214,7 +214,7 @@ def _checked_loss(loss: Loss, output: Any) -> torch.Tensor:
     except Exception as error:
         raise _training_error("the loss failed", error, "") from error
     if not isinstance(value, torch.Tensor):
-        raise TrainingError(f"the loss is a {type(value).__name__}, not a tensor", _LOSS_HINT)
+        raise TrainingError(f"the loss is of type {type(value).__name__}, not a tensor", _LOSS_HINT)
     if value.numel() != 1:
         shape = format_shape(tuple(value.shape))
         raise TrainingError(f"the loss has the shape {shape}, it must be one number", _LOSS_HINT)

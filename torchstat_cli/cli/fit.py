@@ -21,7 +21,9 @@ from torchstat_cli.errors import UsageError
     metavar="[NAME:]AXIS",
     help="What grows: an axis of an input; by default axis 0 of all. Repeatable, e.g. --vary input_ids:1.",
 )
-@click.option("--limit", type=int, default=1 << 20, show_default=True, metavar="N", help="Try no larger size.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=1 << 20, show_default=True, metavar="N", help="Try no larger size."
+)
 @run_options
 @output_options("table", "json")
 def command(

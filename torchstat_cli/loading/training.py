@@ -47,8 +47,8 @@ def find_optimizer(text: str) -> MakeOptimizer:
         if "." in name or "/" in name or (arguments and "=" not in arguments):
             return _function(text, "optimizer")
         close = get_close_matches(name.lower(), optimizer_names(), n=3)
-        known = ", ".join(close or optimizer_names())
-        raise UsageError(f"there is no optimizer {name!r}", f"{'did you mean' if close else 'known are'} {known}?")
+        hint = f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join(optimizer_names())}"
+        raise UsageError(f"there is no optimizer {name!r}", hint)
     kind, options = _PRESETS.get(name.lower(), (None, {}))
     make = getattr(torch.optim, kind) if kind else _torch_optimizers()[name.lower()]
     given = {**options, **_arguments(name, arguments, make)}
