@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tests.activations.models import Dynamic, Reused, Staged
 from tests.libraries import import_torchvision
-from torchstat_cli.activations import KeepOptions, ObserveOptions, observe
+from torchstat_cli.activations import KeepOptions, ObserveOptions, get_graph_node_names, observe
 from torchstat_cli.errors import ModelError, SelectionError
 
 X = torch.linspace(-1, 1, 12).reshape(3, 4)
@@ -208,6 +208,34 @@ def test_what_hides_its_insides_is_refused() -> None:
     with observe(around, ["0"]) as observation:
         around(X)
     assert torch.equal(observation["0"], X.relu())
+
+
+class Fallback(nn.Module):
+    """A module raises, and the model goes on without it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.broken = nn.Sequential(nn.Linear(3, 3))
+        self.sound = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        try:
+            y = self.broken(x)
+        except RuntimeError:
+            y = self.sound(x)
+        return y.relu()
+
+
+def test_what_runs_after_a_caught_error_is_seen() -> None:
+    model = Fallback()
+    with observe(model, ["op:relu", "sound"]) as observation:
+        model(X)
+        model(X)
+    assert observation.report.fired == {"relu": 1, "relu_1": 1, "sound": 1}
+    assert torch.equal(observation["relu"], model(X))
+    assert torch.overrides._get_current_function_mode_stack() == []
+    assert get_graph_node_names(model, engine="runtime", example_inputs=X)[1] == ["x", "sound", "relu"]
+    assert not any(module._forward_hooks for module in model.modules())
 
 
 def test_copies_are_no_operators_of_the_model() -> None:

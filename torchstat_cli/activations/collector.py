@@ -93,6 +93,9 @@ class Collector:
             self._slots.setdefault(key, Slot(selector)).calls.append(kept)
             self._done(key, event.name)
 
+    def failed(self, event: Event) -> None:
+        """Nothing to keep."""
+
     def take_map(self, path: str, call_name: str, source: MapSource) -> None:
         """Keep the attention map of the module ``path`` if a selection wants it."""
         for selector in self._maps:

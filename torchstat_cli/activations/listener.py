@@ -28,6 +28,9 @@ class Taker(Protocol):
     def take(self, event: Event, part: Part, value: Any) -> None:
         """A value has come by."""
 
+    def failed(self, event: Event) -> None:
+        """A module raised, so its output will not come."""
+
 
 class RunListener:
     """Hands module and operator events to a collector, and attention to a finder."""
@@ -94,6 +97,12 @@ class RunListener:
         if self._collector.wants(event, "grad"):
             self._collector.take(event, "grad", output)
         self._collector.take(event, "output", output)
+
+    def failed(self, event: Event) -> None:
+        """A module has raised."""
+        if self._mode is not None:
+            self._resume(event)
+        self._collector.failed(event)
 
     def _pause(self, event: Event) -> None:
         assert event.module is not None

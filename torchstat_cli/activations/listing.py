@@ -68,6 +68,11 @@ class _NodeRecorder:
             self._inside = event
         return False
 
+    def failed(self, event: Event) -> None:
+        """A leaf that raised is no node, and what runs after it is not inside it."""
+        if self._inside is event:
+            self._inside = None
+
     def take(self, event: Event, part: Part, value: Any) -> None:
         """Write the node down, unless a leaf is running around it or it is a container."""
         if event.module is not None:
@@ -99,7 +104,7 @@ def record_nodes(
     with ExitStack() as stack:
         stack.enter_context(torch.no_grad())
         stack.enter_context(eagerly(model))
-        stack.enter_context(hooks.attached(hooked_paths((), table, everything=True)))
+        stack.enter_context(hooks.attached(hooked_paths((), table, everything=True), failures=True))
         listener.follow(hooks, mode, None)
         stack.enter_context(listening(mode))
         call_model(model, args, kwargs)

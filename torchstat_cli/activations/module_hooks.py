@@ -25,6 +25,9 @@ class ModuleListener(Protocol):
     def left(self, event: Event, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         """A module has run."""
 
+    def failed(self, event: Event) -> None:
+        """A module has raised, and the model may go on without it."""
+
 
 class ModuleHooks:
     """Hooks on some modules of a model, for the length of a ``with`` block."""
@@ -34,10 +37,13 @@ class ModuleHooks:
         self._listener = listener
         self._counts: dict[str, int] = defaultdict(int)
         self._running: list[tuple[nn.Module, Event]] = []  # innermost last; hooked modules only
+        self._returned: list[nn.Module] = []  # whose `left` was told, and whose last hook is still to run
 
     @contextmanager
-    def attached(self, paths: Iterable[str]) -> Iterator[None]:
+    def attached(self, paths: Iterable[str], *, failures: bool = False) -> Iterator[None]:
         """Hook the modules ``paths``; whatever happens inside, exactly these hooks are removed afterwards.
+
+        ``failures`` also hears of calls that raise, at once: only then is it known which module runs operators.
 
         Raises:
             ModelError: a path leads to a TorchScript module, whose hooks would never fire.
@@ -48,18 +54,22 @@ class ModuleHooks:
                 module = self._table.modules[path]
                 _refuse_script(path, module)
                 handles.append(module.register_forward_pre_hook(self._before(path), with_kwargs=True))
-                handles.append(module.register_forward_hook(self._after(path), with_kwargs=True))
+                handles.append(module.register_forward_hook(self._after(failures), with_kwargs=True))
+                if failures:
+                    handles.append(module.register_forward_hook(self._last, always_call=True))
             yield
         finally:
             for handle in handles:
                 handle.remove()
             self._running.clear()
+            self._returned.clear()
 
     def _before(self, path: str) -> Callable[..., None]:
         def before(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             if not path:
                 # A run that was cut short left its open calls behind.
                 self._running.clear()
+                self._returned.clear()
             call = self._counts[path]
             self._counts[path] += 1
             event = Event(self._table.call_name(path, call), path, call, module)
@@ -68,16 +78,29 @@ class ModuleHooks:
 
         return before
 
-    def _after(self, path: str) -> Callable[..., None]:
+    def _after(self, failures: bool) -> Callable[..., None]:
         def after(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
             # Calls left open above this one raised inside and were caught by the model.
             while self._running:
                 running, event = self._running.pop()
                 if running is module:
+                    if failures:
+                        self._returned.append(module)
                     self._listener.left(event, args, kwargs, output)
                     return
 
         return after
+
+    def _last(self, module: nn.Module, *_: Any) -> None:
+        """Runs after every call, also one that raised and so was not told to have ended."""
+        if self._returned and self._returned[-1] is module:
+            self._returned.pop()
+            return
+        while self._running:
+            running, event = self._running.pop()
+            self._listener.failed(event)
+            if running is module:
+                return
 
     @property
     def running(self) -> Iterator[Event]:

@@ -72,7 +72,7 @@ class Observation:
         with ExitStack() as stack:
             stack.enter_context(eagerly(self._model, compiled=self._table.compiled))
             paths = hooked_paths(self._collector.selectors, self._table, everything=runtime)
-            stack.enter_context(hooks.attached(paths))
+            stack.enter_context(hooks.attached(paths, failures=runtime))
             if runtime:
                 mode = OperatorMode(listener.operator)
                 listener.follow(hooks, mode, finder)

@@ -100,7 +100,7 @@ class Recorder(nn.Module):
         listener.follow(hooks, mode, finder)
         with ExitStack() as stack:
             stack.enter_context(eagerly(self.vit, compiled=table.compiled))
-            stack.enter_context(hooks.attached(hooked_paths((), table, everything=True)))
+            stack.enter_context(hooks.attached(hooked_paths((), table, everything=True), failures=True))
             stack.enter_context(listening(mode))
             yield
 
@@ -143,6 +143,9 @@ class _Nobody:
 
     def take(self, event: Event, part: Part, value: Any) -> None:
         """Drop it."""
+
+    def failed(self, event: Event) -> None:
+        """Nothing."""
 
 
 def _in_scope(model: nn.Module, path: str) -> bool:
