@@ -32,13 +32,15 @@ print(json.dumps([len(report.rows), sum(operator.calls for operator in report.op
 
 
 def figures(settings: Settings) -> Iterator[Figure]:
-    """Three published decoders from their configurations, and one model of very many modules; each is run once."""
+    """Three published decoders from their configurations, training one, and one model of very many modules."""
     if importlib.util.find_spec("transformers") is None:
         print("transformers is not installed: no Llama, DeepSeek or Qwen here", file=sys.stderr)
     else:
         for name in MADDS:
             yield from _decoder(name, 8192)
         yield from _deepseek_at_2048()
+        for attention in ("flash", "math"):
+            yield from _training_step("llama-405b", 8192, attention)
     run = run_process((sys.executable, "-c", _PROFILE_VAST))
     modules, calls = json.loads(run.output)
     yield from _cost(f"{modules:,} modules, {calls:,} operator calls", run, seconds=20, mib=1024)
@@ -56,6 +58,14 @@ def _deepseek_at_2048() -> Iterator[Figure]:
     yield _contractions("deepseek-v3, 2048 tokens", "deepseek-v3", 2048, totals)
 
 
+def _training_step(name: str, tokens: int, attention: str) -> Iterator[Figure]:
+    words = ("--train", "--memory", "--attention", attention, "--dtype", "bfloat16")
+    run, totals = _profile(name, tokens, *words)
+    subject = f"{name}, {tokens} tokens, training step with {attention} attention"
+    yield from _cost(subject, run, seconds=30, mib=2560)
+    yield Figure(subject, totals["peak"] / 1024**3, "GiB", digits=0, details="simulated peak, bfloat16, plain SGD")
+
+
 def _cost(subject: str, run: ProcessRun, *, seconds: float, mib: int, details: str = "") -> Iterator[Figure]:
     yield Figure(subject, run.wall_s, "s", seconds, details=f"with all imports; {run.cpu_s:.1f} s of CPU")
     yield Figure(subject, run.peak_bytes / _MIB, "MiB", mib, digits=0, details=details or "peak resident memory")
@@ -70,8 +80,8 @@ def _contractions(subject: str, name: str, tokens: int, totals: dict[str, Any]) 
     )  # fmt: skip
 
 
-def _profile(name: str, tokens: int) -> tuple[ProcessRun, dict[str, Any]]:
-    words = (f"hf/{_CONFIGS / name}", "--input", f"1,{tokens}:int64", "--format", "json")
+def _profile(name: str, tokens: int, *options: str) -> tuple[ProcessRun, dict[str, Any]]:
+    words = (f"hf/{_CONFIGS / name}", "--input", f"1,{tokens}:int64", "--format", "json", *options)
     run = run_process((sys.executable, "-c", _COMMAND, *words))
     totals: dict[str, Any] = json.loads(run.output)["totals"]
     return run, totals

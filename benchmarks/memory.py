@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import statistics
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -19,15 +20,19 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
+import torchstat_cli as ms
 from benchmarks.figures import Figure, Settings, closing, figure_table
 from benchmarks.memory_cases import Case, cases
 from benchmarks.memory_peaks import PHASES, Peaks, real, simulated
+from benchmarks.subjects import Subject, overhead_subjects
+from benchmarks.timing import interleave, median_ratio
 from torchstat_cli.units import format_bytes
 
 OPENING = "<!-- written by: python -m benchmarks memory --write -->"
 CLOSING = "<!-- end of what was written -->"
 _PAGE = Path("docs/memory.md")
 _ON_CUDA = 5.0  # largest error in percent
+_WATCHING = 1.6  # CPU time of a profile with memory over one without
 _RECURRENT = ("lstm", "gru")  # cuDNN keeps a workspace for these, of which nothing is known without it
 
 
@@ -55,7 +60,9 @@ class Comparison:
 
 
 def figures(settings: Settings) -> Iterator[Figure]:
-    """The error of the simulated peak, on the CPU, with Adam."""
+    """What watching costs, then the error of the simulated peak, on the CPU, with Adam."""
+    for subject in overhead_subjects():
+        yield _cost(subject, settings.rounds)
     # What is simulated has more than one thread: with one, torch runs convolutions of a single tap itself.
     torch.set_num_threads(max(2, torch.get_num_threads()))
     found = []
@@ -65,6 +72,18 @@ def figures(settings: Settings) -> Iterator[Figure]:
     if settings.write:
         _PAGE.write_text(rewritten(_PAGE.read_text(encoding="utf-8"), lines(found)), encoding="utf-8")
         print(f"wrote {_PAGE}", file=sys.stderr)
+
+
+def _cost(subject: Subject, rounds: int) -> Figure:
+    model, inputs = subject.model("meta"), subject.inputs("meta")
+    sides = {
+        "watched": lambda: ms.profile(model, *inputs, memory=True),
+        "plain": lambda: ms.profile(model, *inputs),
+    }
+    seconds = interleave(sides, rounds, warm_up=2)
+    details = " against ".join(f"{1e3 * statistics.median(seconds[name]):.1f} ms" for name in sides)
+    ratio = median_ratio(seconds["watched"], seconds["plain"])
+    return Figure(f"{subject.library} {subject.name}, with memory", ratio, "x", _WATCHING, details=details)
 
 
 def compare(case: Case, optimizer: str, device: str) -> Comparison:

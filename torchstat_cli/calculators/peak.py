@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import accumulate
 
 from torchstat_cli.records import (
@@ -22,10 +21,12 @@ from torchstat_cli.records import (
 _SHARES = 8
 """How many of the largest holders at the peak are named."""
 
+_PLACES = {kind: place for place, kind in enumerate(CLASSES)}
+
 
 def memory_profile(log: MemoryLog) -> MemoryProfile:
     """The peak of a run, its timeline and what is alive at the peak."""
-    blocks = [replace(block, kind=_kind(block, log)) for block in log.blocks if block.start < block.end]
+    blocks = [(block, _kind(block, log)) for block in log.blocks if block.start < block.end]
     timeline = _timeline(blocks, log)
     peak = max(timeline, key=lambda moment: moment.total)
     phase = _phase_at(peak.index, log.phases)
@@ -74,18 +75,18 @@ def _phase_at(index: int, phases: Sequence[Phase]) -> Phase:
     return max(begun, key=lambda phase: phase.start) if begun else Phase(1, "forward", 0, 0)
 
 
-def _timeline(blocks: Sequence[Block], log: MemoryLog) -> tuple[Moment, ...]:
+def _timeline(blocks: Sequence[tuple[Block, str]], log: MemoryLog) -> tuple[Moment, ...]:
     """One moment per operator at which the live bytes changed; one moment at least."""
-    changes: dict[int, list[int]] = {0: [0] * len(CLASSES)}
-    position = {kind: place for place, kind in enumerate(CLASSES)}
-    for block in blocks:
-        place = position[block.kind or "temporary"]
-        changes.setdefault(block.start, [0] * len(CLASSES))[place] += block.nbytes
-        changes.setdefault(block.end, [0] * len(CLASSES))[place] -= block.nbytes
+    changes: dict[int, list[tuple[int, int]]] = {0: []}  # by operator: class and bytes
+    for block, kind in blocks:
+        place = _PLACES[kind]
+        changes.setdefault(block.start, []).append((place, block.nbytes))
+        changes.setdefault(block.end, []).append((place, -block.nbytes))
     moments = []
     live = [0] * len(CLASSES)
     for index in sorted(changes):
-        live = [now + change for now, change in zip(live, changes[index], strict=True)]
+        for place, nbytes in changes[index]:
+            live[place] += nbytes
         if index < max(1, len(log.operators)):
             path, op = log.operators[index] if log.operators else ("", "")
             moments.append(Moment(index, tuple(live), path, op))
@@ -99,11 +100,11 @@ def _phase_peak(phase: Phase, timeline: Sequence[Moment]) -> PhasePeak:
     return PhasePeak(phase.step, phase.name, max([*inside, *before], default=0))
 
 
-def _largest(blocks: Sequence[Block], index: int) -> tuple[Share, ...]:
+def _largest(blocks: Sequence[tuple[Block, str]], index: int) -> tuple[Share, ...]:
     held: Counter[tuple[str, str]] = Counter()
-    for block in blocks:
+    for block, kind in blocks:
         if block.start <= index < block.end:
-            held[block.path, block.kind or ""] += block.nbytes
+            held[block.path, kind] += block.nbytes
     return tuple(Share(path, kind, nbytes) for (path, kind), nbytes in held.most_common(_SHARES))
 
 

@@ -38,6 +38,7 @@ class Liveness:
         self._living: dict[int, tuple[weakref.ref[torch.UntypedStorage], _Live]] = {}  # by the storage's address
         self._frames: list[tuple[int, int, int]] = []  # module index, start, end
         self._open: list[tuple[int, int]] = []  # module index, position in _frames
+        self._running: set[int | None] = set()  # the positions of those that are open
         self._phases: list[Phase] = []
 
     @property
@@ -88,15 +89,17 @@ class Liveness:
     def entered(self, index: int) -> None:
         """The module ``index`` begins to run."""
         self._open.append((index, len(self._frames)))
+        self._running.add(len(self._frames))
         self._frames.append((index, self._clock, self._clock))
 
     def left(self, index: int) -> None:
         """The module ``index`` has ended; so have those above it, which an exception may have skipped."""
-        if all(module != index for module, _ in self._open):
+        if (not self._open or self._open[-1][0] != index) and all(module != index for module, _ in self._open):
             return
         module = -1
         while module != index:
             module, position = self._open.pop()
+            self._running.discard(position)
             self._frames[position] = (module, self._frames[position][1], self._clock)
 
     def resized(self, storage: torch.UntypedStorage) -> None:
@@ -136,7 +139,7 @@ class Liveness:
 
     def _add(self, nbytes: int, kind: str | None, module: int, op: str) -> _Live:
         frame = self._open[-1][1] if self._open else None
-        block = _Live(nbytes, kind, self._clock, module, op, frame)
+        block = _Live(nbytes, kind, len(self._ran), module, op, frame)
         self._blocks.append(block)
         return block
 
@@ -144,11 +147,7 @@ class Liveness:
         known = self._living.pop(key, None)
         if known is not None:
             known[1].end = self._clock
-            known[1].outlived = not self._runs(known[1].frame)
-
-    def _runs(self, frame: int | None) -> bool:
-        """Whether a module call has not ended yet."""
-        return any(position == frame for _, position in self._open)
+            known[1].outlived = known[1].frame not in self._running
 
     # --- the result --------------------------------------------------------------------------------------------------
 
@@ -164,7 +163,7 @@ class Liveness:
                 paths[b.module],
                 b.op,
                 b.frame,
-                b.outlived if b.end is not None else not self._runs(b.frame),
+                b.outlived if b.end is not None else b.frame not in self._running,
             )
             for b in self._blocks
             if b.nbytes

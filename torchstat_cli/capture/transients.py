@@ -7,6 +7,7 @@ again is known by a rule for the common ones, and found by running its parts onc
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch._ops import OpOverload
@@ -31,8 +32,17 @@ _INDEX_BYTES = 8  # pooling keeps the position of every maximum as int64
 _STATISTIC_BYTES = 4  # attention keeps the log of its row sums in float32, whatever its dtype
 
 
+_Known = dict[int, tuple[OpRecord, int]]
+"""By the record's id, which is safe as long as the record is kept; equal calls share theirs."""
+
+_of_memo: WeakKeyDictionary[Memo, tuple[_Known, _Known]] = WeakKeyDictionary()
+"""What is known of the records of a memo, which runs share: on other devices, and on the CPU."""
+
+_LIMIT = 50_000  # calls known of one memo before it starts afresh
+
+
 class Transients:
-    """Remembers what each distinct call holds inside; one per tape.
+    """Remembers what each distinct call holds inside, beside the memo that remembers the calls.
 
     Args:
         memo: answers the parts of a composite on meta tensors; None where they are real, and nothing may run twice.
@@ -42,7 +52,9 @@ class Transients:
     def __init__(self, memo: Memo | None, *, as_on_cpu: bool) -> None:
         self._memo = memo
         self._as_on_cpu = as_on_cpu
-        self._known: dict[int, tuple[OpRecord, int]] = {}  # by the record's id; equal calls share the record
+        self._known: _Known = {} if memo is None else _of_memo.setdefault(memo, ({}, {}))[as_on_cpu]
+        if len(self._known) >= _LIMIT:
+            self._known.clear()
 
     def of(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], record: OpRecord) -> int:
         """Bytes inside one call."""

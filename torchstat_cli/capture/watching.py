@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -11,6 +10,8 @@ from torchstat_cli.capture.leaves import Site
 from torchstat_cli.capture.liveness import Liveness
 from torchstat_cli.capture.session import Session
 from torchstat_cli.capture.trees import tensors_in
+
+_PLAIN = frozenset({int, float, bool, str, type(None)})
 
 
 def watch_memory(session: Session, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Liveness:
@@ -36,6 +37,11 @@ def _registered(site: Site, registry: str) -> list[torch.Tensor]:
     return [tensor for tensor in getattr(site.module, registry).values() if tensor is not None]
 
 
-def _loose(site: Site) -> Iterable[Any]:
-    values = [value for name, value in vars(site.module).items() if not name.startswith("_modules")]
-    return [value for value in values if isinstance(value, (torch.Tensor, list, tuple))]
+def _loose(site: Site) -> list[Any]:
+    """The values of a module that may hold tensors; most lists and tuples are settings, all of them numbers."""
+    return [
+        value
+        for value in vars(site.module).values()
+        if isinstance(value, torch.Tensor)
+        or (isinstance(value, (list, tuple)) and not _PLAIN.issuperset(map(type, value)))
+    ]
