@@ -43,8 +43,8 @@ def figures(settings: Settings) -> Iterator[Figure]:
 def _keep_freed_memory() -> None:
     """Where glibc serves memory, let it keep what is freed instead of handing it back to the system.
 
-    It does the one or the other as the heap happens to lie, and fresh pages for 0.2 GB of kept outputs cost a third of
-    the forward pass, with any hook that keeps outputs. Now the figures repeat.
+    It does the one or the other as the heap happens to lie: fresh pages for 0.2 GB of kept outputs cost a third of the
+    forward pass, with any hook that keeps outputs, and who runs after whom decides who pays. Now the figures repeat.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
