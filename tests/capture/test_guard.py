@@ -75,3 +75,17 @@ def test_compiler_is_not_imported_to_be_switched_off(monkeypatch: pytest.MonkeyP
     monkeypatch.delitem(sys.modules, "torch._dynamo", raising=False)
     with without_compiler():
         assert "torch._dynamo" not in sys.modules
+
+
+def test_runs_that_overlap_put_the_switches_back() -> None:
+    """As in two threads: the second begins before the first ends, and ends after it."""
+    enabled, compile = torch.backends.mha.get_fastpath_enabled(), torch.compile
+    for switch in (without_fast_paths, without_compiler):
+        first, second = switch(), switch()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert not (torch.backends.mha.get_fastpath_enabled() and switch is without_fast_paths)
+        second.__exit__(None, None, None)
+    assert torch.backends.mha.get_fastpath_enabled() is enabled
+    assert torch.compile is compile

@@ -5,8 +5,9 @@ from __future__ import annotations
 import gc
 import random
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -93,15 +94,38 @@ def untouched_generators() -> Iterator[None]:
             torch.cuda.set_rng_state_all(cuda_states)
 
 
-@contextmanager
-def without_compiler() -> Iterator[None]:
+class _Switch(AbstractContextManager[None]):
+    """A switch of the whole process: the first run throws it, the last of those in several threads puts it back.
+
+    If each put back what it found, a run that began while another was under way would leave the switch thrown.
+    """
+
+    def __init__(self, throw: Callable[[], AbstractContextManager[None]]) -> None:
+        self._throw = throw
+        self._lock = threading.Lock()
+        self._users = 0
+        self._thrown: AbstractContextManager[None] = nullcontext()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._users == 0:
+                self._thrown = self._throw()
+                self._thrown.__enter__()
+            self._users += 1
+
+    def __exit__(self, *exception: object) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                self._thrown.__exit__(None, None, None)
+
+
+def without_compiler() -> AbstractContextManager[None]:
     """Run compiled modules and functions as the eager code they came from: compiled graphs hide their operators."""
     if "torch._dynamo" in sys.modules:
-        with torch.compiler.set_stance("force_eager"):
-            yield
-    else:  # nothing is compiled yet, and importing the compiler takes a second: what asks for it now gets eager code
-        with replaced(torch, "compile", _leave_as_it_is):
-            yield
+        return _eager_stance
+    # Nothing is compiled yet, and importing the compiler takes a second: what asks for it now gets eager code.
+    return _no_compiling
 
 
 def _leave_as_it_is(model: Any = None, **options: Any) -> Any:
@@ -109,12 +133,23 @@ def _leave_as_it_is(model: Any = None, **options: Any) -> Any:
     return (lambda given: given) if model is None else model
 
 
-@contextmanager
-def without_fast_paths() -> Iterator[None]:
+_eager_stance = _Switch(lambda: torch.compiler.set_stance("force_eager"))
+_no_compiling = _Switch(lambda: replaced(torch, "compile", _leave_as_it_is))
+
+
+def without_fast_paths() -> AbstractContextManager[None]:
     """Switch off the fused encoder and attention kernels of ``nn``, which hide their parts, and restore the switch."""
+    return _no_fast_paths
+
+
+@contextmanager
+def _fast_paths_off() -> Iterator[None]:
     enabled = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         yield
     finally:
         torch.backends.mha.set_fastpath_enabled(enabled)
+
+
+_no_fast_paths = _Switch(_fast_paths_off)
