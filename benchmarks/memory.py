@@ -32,6 +32,7 @@ OPENING = "<!-- written by: python -m benchmarks memory --write -->"
 CLOSING = "<!-- end of what was written -->"
 _PAGE = Path("docs/memory.md")
 _ON_CUDA = 5.0  # largest error in percent
+_THREADS = 2  # as many as are simulated
 _WATCHING = 1.6  # CPU time of a profile with memory over one without
 _RECURRENT = ("lstm", "gru")  # cuDNN keeps a workspace for these, of which nothing is known without it
 
@@ -63,8 +64,7 @@ def figures(settings: Settings) -> Iterator[Figure]:
     """What watching costs, then the error of the simulated peak, on the CPU, with Adam."""
     for subject in overhead_subjects():
         yield _cost(subject, settings.rounds)
-    # What is simulated has more than one thread: with one, torch runs convolutions of a single tap itself.
-    torch.set_num_threads(max(2, torch.get_num_threads()))
+    torch.set_num_threads(_THREADS)
     found = []
     for case in cases(large=False):
         found.append(compare(case, "adam", "cpu"))
@@ -147,7 +147,7 @@ def main() -> int:
     if on_cuda and not torch.cuda.is_available():
         parser.error("torch sees no CUDA device here; leave --device out to measure on the CPU")
     if not on_cuda:
-        torch.set_num_threads(max(2, torch.get_num_threads()))
+        torch.set_num_threads(_THREADS)
     chosen = [case for case in cases(large=on_cuda) if options.only in (None, case.name)]
     if not chosen:
         parser.error(f"there is no model {options.only!r}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,10 +45,9 @@ def real(case: Case, optimizer: str, device: str) -> Peaks:
     held = sum(
         t.untyped_storage().nbytes() for t in _distinct([*model.parameters(), *model.buffers(), *inputs.values()])
     )
-    torch.backends.mha.set_fastpath_enabled(False)  # one fused operator for a whole layer, which hides its parts
     measure = _Cpu(held) if device == "cpu" else _Cuda(held, device)
     model.eval()
-    with torch.inference_mode():
+    with torch.inference_mode(), _layers_in_parts():
         model(**inputs)  # what libraries make on their first call is not the model's
         peaks = {"forward": measure.peak(lambda: model(**inputs))}
     model.train()
@@ -57,6 +57,17 @@ def real(case: Case, optimizer: str, device: str) -> Peaks:
     for phase in PHASES[1:]:
         peaks[phase] = measure.peak(loop.step)
     return peaks
+
+
+@contextmanager
+def _layers_in_parts() -> Iterator[None]:
+    """Without the fused operator for a whole transformer layer, which hides its parts."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
 
 
 @dataclass

@@ -9,8 +9,8 @@ from torchstat_cli.errors import UsageError
 
 _GIGABYTE = 10**9
 # Data sheets say GB. Cards with HBM show more than as many 10^9 bytes to programs (an A100 of 40 GB shows 42.4 * 10^9),
-# cards with GDDR and error correction about as many, a T4 1 % fewer: taken at its word, a size promises hardly more than
-# is there.
+# cards with GDDR and error correction about as many, a T4 1 % fewer: taken at its word, a size promises hardly more
+# than is there.
 
 _NVIDIA = "https://www.nvidia.com/en-us/data-center"
 _GEFORCE = "https://www.nvidia.com/en-us/geforce/graphics-cards"

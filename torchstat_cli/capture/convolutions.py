@@ -144,25 +144,29 @@ def _call(record: OpRecord) -> _Call:
     axes = len(weight.shape) - 2
     batch = input.shape[0] if len(input.shape) == len(weight.shape) else 1
     transposed = bool(arguments.get("transposed", "transpose" in record.name))
-    read, written = prod(input.shape[-axes:]), prod(output.shape[-axes:])
-    channels = input.shape[-axes - 1], output.shape[-axes - 1]
-    if transposed:  # runs a plain convolution backwards, from its results to its input
-        read, written, channels = written, read, channels[::-1]
+    # A transposed convolution runs a plain one backwards, from its results to its input.
+    inner, outer = (output, input) if transposed else (input, output)
+    padding, reach = arguments["padding"], _ints(arguments["dilation"])[-1] * (weight.shape[-1] - 1)
     plain = Convolution(
         batch=batch,
         groups=int(arguments["groups"]),
-        inner=channels[0],
-        outer=channels[1],
-        inner_area=read,
-        outer_area=written,
-        outer_plane=prod((input if transposed else output).shape[-min(axes, 2) :]),
-        outer_reach=_reach((input if transposed else output).shape[-axes:], weight.shape[2:], arguments["stride"]),
+        inner=inner.shape[-axes - 1],
+        outer=outer.shape[-axes - 1],
+        inner_area=prod(inner.shape[-axes:]),
+        outer_area=prod(outer.shape[-axes:]),
+        outer_plane=prod(outer.shape[-min(axes, 2) :]),
+        outer_reach=_reached(outer.shape[-axes:], weight.shape[2:], arguments["stride"]),
         taps=prod(weight.shape[2:]),
         width=weight.shape[-1],
+        reach=reach,
+        edge=reach // 2 if isinstance(padding, str) else _ints(padding)[-1],
+        inner_row=inner.shape[-1],
+        outer_row=outer.shape[-1],
+        one_row=axes == 1 or inner.shape[-2] == 1,
         axes=max(2, axes),
         strided=_any(arguments["stride"], 1),
         dilated=_any(arguments["dilation"], 1),
-        padded=arguments["padding"] == "same" or _any(arguments["padding"], 0),
+        padded=padding == "same" or _any(padding, 0),
         transposed=transposed,
         channels_last=any(channels_last(tensor.shape, tensor.stride) for tensor in (input, weight)),
     )
@@ -182,7 +186,7 @@ def _call(record: OpRecord) -> _Call:
 
 
 def _taken_by_onednn(record: OpRecord, conv: Convolution, input: TensorRecord, weight: TensorRecord) -> bool:
-    """torch's own conditions, for a CPU with more than one thread and arithmetic in bfloat16 but not in float16."""
+    """torch's own conditions, for a CPU with two threads and arithmetic in bfloat16 but not in float16."""
     if conv.transposed:
         extra, stride = _ints(record.arguments["output_padding"]), _ints(record.arguments["stride"])
         if any(more >= step for more, step in zip(extra, stride * len(extra), strict=False)):
@@ -196,7 +200,7 @@ def _taken_by_onednn(record: OpRecord, conv: Convolution, input: TensorRecord, w
     return bool(conv.groups > 1 or (kernel[-1] > _WIDE and kernel[-2] > _WIDE) or conv.batch > 1 or first > _LARGE)
 
 
-def _reach(sizes: Shape, kernel: Shape, stride: Any) -> int:
+def _reached(sizes: Shape, kernel: Shape, stride: Any) -> int:
     """Places of an image and around it, as far as the kernel reaches over when it is moved by single places."""
     steps = _ints(stride) * len(sizes)
     return prod(size + (width - 1) // step for size, width, step in zip(sizes, kernel, steps, strict=False))

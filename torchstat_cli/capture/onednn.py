@@ -4,8 +4,8 @@ torch gives oneDNN plain tensors, batch by channels by places. Its kernels want 
 vector register, 16 numbers with AVX-512, or channels last; so a call first copies what it is given, and torch copies
 the result back. All of it comes from torch's own allocator.
 
-Which kernel takes which layout was found by asking oneDNN 3.12, as torch 2.13 has it, for its choices over some 700
-shapes on a CPU with AVX-512. Small buffers that every thread keeps for itself are left out, large ones counted once.
+Which kernel takes which layout was found by asking oneDNN 3.12, as torch 2.13 has it, for its choices over some 1400
+shapes on a CPU with AVX-512. Of what each thread has for itself, the large buffers of two threads are counted.
 """
 
 from __future__ import annotations
@@ -16,8 +16,14 @@ _LANES = 16  # float32 numbers in a vector register of AVX-512
 _HALF_LANES = 8
 _GROUP_LANES = (16, 8, 4)  # blocks that a group's channels may fill, the widest first
 _MATRIX_BLOCKS = (64, 48, 32)  # of weights in matrix kernels
+_THREADS = 2
+_FEW_PLACES = 512  # for each thread, below which threads work on images of their own
+_COLUMNS = 5 << 16  # numbers that the columns of one thread take at most, as its cache allows
 _WIDEST_KERNEL = 14  # whose weight gradient the vector kernels can do
 _WIDEST_DEPTHWISE = 3  # the same where each channel is a group of its own
+_REGISTERS = 28  # places of a row that the vector kernels take at once, at most; they hold no wider edge
+_ROWS = range(14, 70)  # that get all registers in the gradient of the input
+_EDGE = 6  # of depthwise kernels, and of images with one row
 _FEW_CHANNELS = 3  # that the weight gradient reads without copying
 _PARTIAL_SUMS = 4  # copies of the weight gradient that the kernel by columns adds up
 
@@ -36,6 +42,11 @@ class Convolution:
     outer_reach: int  # those of one image and as many around it as the kernel reaches over
     taps: int  # places of the kernel
     width: int  # places of its last axis
+    reach: int  # from the first of these to the last, on the image
+    edge: int  # padding on either side of a row
+    inner_row: int  # places of the last axis on the inner side
+    outer_row: int  # and on the outer
+    one_row: bool  # the image has a single row
     axes: int  # of an image: 2 or 3
     strided: bool
     dilated: bool
@@ -64,6 +75,29 @@ class Convolution:
         return self.inner // self.groups * self.taps * self.outer_area
 
     @property
+    def fits_forward(self) -> bool:
+        """Whether the padding of a row fits the registers that the vector kernel gives it."""
+        if self.is_depthwise or (self.one_row and self.outer_row > _REGISTERS):
+            return self.edge <= _EDGE
+        blocks = max(1, self.outer // self.groups // _LANES)
+        together = max(count for count in (1, 2, 3, 4) if blocks % count == 0)
+        return self.edge <= (self.outer_row if self.outer_row <= _REGISTERS else 31 // (together + 1))
+
+    @property
+    def fits_backward(self) -> bool:
+        """The same for the gradient of the input."""
+        alone = (
+            self.inner // self.groups < 4 * _LANES or self.inner_row in _ROWS
+        )  # else four blocks share the registers
+        return self.reach - self.edge <= (min(_REGISTERS, self.inner_row) if alone else _REGISTERS // 4)
+
+    @property
+    def fits_weights(self) -> bool:
+        """The same for the gradient of the weight."""
+        inside = not self.dilated or 2 * self.edge < self.outer_row
+        return inside and self.width <= _WIDEST_KERNEL and self.edge <= _REGISTERS
+
+    @property
     def is_depthwise(self) -> bool:
         """Whether each channel is a group of its own."""
         return self.groups > 1 and self.groups == self.inner == self.outer
@@ -81,7 +115,7 @@ class Copies:
     inner: int = 0
     weights: int = 0
     outer: int = 0
-    work: int = 0  # of its own, one thread
+    work: int = 0  # of its own
     turned: bool = False  # the result has its channels last where torch wants them second
 
 
@@ -92,44 +126,46 @@ def forward(conv: Convolution) -> Copies:
     if conv.fills:
         single = conv.taps == 1  # nothing to turn
         return Copies(0 if single else conv.inner_numel, 0 if single else conv.weight_numel, conv.outer_numel)
-    if conv.is_depthwise:
-        if conv.axes == 2:
-            return _blocked_depthwise(conv)
+    if conv.is_depthwise and conv.axes == 3:
         return Copies(conv.inner_numel, _round(conv.inner, _LANES) * conv.taps, conv.outer_numel, turned=True)
+    if not conv.fits_forward or (conv.groups > 1 and not conv.is_depthwise and not _group_lanes(conv)):
+        columns = min(_by_thread(conv, _FEW_PLACES) * _columns(conv), _THREADS * _COLUMNS)
+        return Copies(outer=conv.outer_numel, work=columns)
+    if conv.is_depthwise:
+        return _blocked_depthwise(conv)
     if conv.groups > 1:
-        if _group_lanes(conv):
-            return Copies(conv.inner_numel, conv.weight_numel, conv.outer_numel)
-        return Copies(outer=conv.outer_numel, work=_columns(conv))
+        return Copies(conv.inner_numel, conv.weight_numel, conv.outer_numel)
     if conv.inner < _LANES and conv.taps > 1:  # few channels are read as they are
         outer = _round(conv.outer, _LANES)
         return Copies(0, outer * conv.inner * conv.taps, conv.batch * outer * conv.outer_area)
     unit_stride = _round(conv.inner, _LANES) * conv.outer_area if conv.taps == 1 and conv.strided else 0
-    return _blocked(conv, _LANES, work=unit_stride)
+    return _blocked(conv, _LANES, work=_THREADS * unit_stride)
 
 
 def input_gradient(conv: Convolution) -> Copies:
     """From the outer side to the inner: the gradient of the input, or a transposed convolution."""
-    image = conv.outer * conv.outer_reach if conv.strided else 0  # laid out so that the stride becomes 1
+    image = _THREADS * conv.outer * conv.outer_reach if conv.strided else 0  # laid out so that the stride becomes 1
     if conv.channels_last:
         return Copies(weights=_matrix_weights(conv, conv.inner, conv.outer), work=image)
     if conv.fills:
         single = conv.taps == 1
         return Copies(conv.inner_numel, 0 if single else conv.weight_numel, turned=not single)
+    by_columns = Copies(inner=conv.inner_numel, work=min(_THREADS, conv.batch * conv.groups) * _columns(conv))
     if conv.is_depthwise:
         if conv.axes == 2 and not conv.dilated:
             return _blocked_depthwise(conv)
-        return Copies(inner=conv.inner_numel, work=_columns(conv))
+        return by_columns
     if conv.groups > 1:
         lanes, share = _group_lanes(conv), conv.outer // conv.groups
         if conv.strided and (not lanes or share > (_HALF_LANES if conv.transposed else _LANES)):
             return Copies(conv.inner_numel, conv.weight_numel, conv.outer_numel, work=image, turned=True)
-        if lanes:
+        if lanes and conv.fits_backward:
             return Copies(conv.inner_numel, conv.weight_numel, conv.outer_numel)
-        return Copies(inner=conv.inner_numel, work=_columns(conv))
+        return by_columns
     if conv.strided:
         weights = _matrix_weights(conv, conv.inner, conv.outer)
         return Copies(conv.inner_numel, weights, conv.outer_numel, work=image, turned=True)
-    return _blocked(conv, _LANES)
+    return _blocked(conv, _LANES) if conv.fits_backward else by_columns
 
 
 def weight_gradient(conv: Convolution) -> Copies:
@@ -140,15 +176,17 @@ def weight_gradient(conv: Convolution) -> Copies:
     if conv.fills:
         single = conv.taps == 1
         return Copies(0 if single else conv.inner_numel, conv.weight_numel, turned=not single)
-    by_columns = Copies(weights=conv.weight_numel, work=_columns(conv) + _PARTIAL_SUMS * conv.weight_numel)
+    apart = _by_thread(conv, _FEW_PLACES // 2)
+    work = apart * (_columns(conv) + _PARTIAL_SUMS * conv.weight_numel)
+    by_columns = Copies(weights=conv.weight_numel, work=work)
     if conv.is_depthwise:
         return _blocked_depthwise(conv) if vectors else by_columns
+    if not conv.fits_weights:
+        return by_columns
     if conv.groups > 1:
         if _group_lanes(conv) < _HALF_LANES:
             return by_columns
         return Copies(conv.inner_numel, conv.weight_numel, conv.outer_numel)
-    if conv.width > _WIDEST_KERNEL:
-        return by_columns
     if conv.inner >= _LANES or conv.taps == 1:
         return _blocked(conv, _LANES)
     if conv.inner <= _FEW_CHANNELS:
@@ -214,7 +252,12 @@ def _group_lanes(conv: Convolution) -> int:
 
 
 def _columns(conv: Convolution) -> int:
-    """Of one plane at a time."""
+    """Of one plane at a time; none where they are the image itself."""
     if conv.taps == 1 and not conv.strided and not conv.padded:
         return 0
-    return conv.inner // conv.groups * conv.taps * conv.outer_plane
+    return conv.columns * conv.outer_plane // conv.outer_area
+
+
+def _by_thread(conv: Convolution, few: int) -> int:
+    """Threads that each have buffers of their own in the kernel by columns."""
+    return _THREADS if conv.outer_plane < _THREADS * few and (conv.batch > 1 or conv.groups > 2) else 1

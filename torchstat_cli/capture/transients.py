@@ -18,7 +18,7 @@ from torchstat_cli.capture.liveness import Liveness
 from torchstat_cli.capture.memo import Memo
 from torchstat_cli.capture.onednn_recurrent import recurrent_bytes
 from torchstat_cli.capture.operators import traits
-from torchstat_cli.records import MemoryLog, OpRecord
+from torchstat_cli.records import MemoryLog, OpRecord, TensorRecord
 
 _NOTHING_INSIDE = frozenset(
     f"aten.{name}"
@@ -69,6 +69,8 @@ class Transients:
                 known = of_kernel(record)
                 if known is not None:
                     return known
+        if record.name in ("aten.mm", "aten.addmm"):
+            return _copied_matrices(record)
         if record.name in _NOTHING_INSIDE or "view" in record.tags or _is_one_kernel(func):
             return 0
         if record.name in ("aten.layer_norm", "aten.group_norm"):
@@ -89,8 +91,25 @@ class Transients:
 
 
 def _is_one_kernel(func: OpOverload) -> bool:
-    """Whether devices run ``func`` in one piece; some composites have a kernel as well."""
-    return not traits(func).composite or torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CPU")
+    """Whether devices run ``func`` in one piece: some composites have a kernel as well, or another overload has."""
+    names = {func.name(), func.name().removesuffix(".vec")}
+    return not traits(func).composite or any(map(_has_kernel, names))
+
+
+def _has_kernel(name: str) -> bool:
+    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(name, "CPU"))
+
+
+def _copied_matrices(record: OpRecord) -> int:
+    """Bytes of copies of matrices whose rows or columns do not lie one after the other, which no library multiplies."""
+    names = ("self", "mat2") if record.name == "aten.mm" else ("mat1", "mat2")
+    given = [record.tensor(name) for name in names]
+    return sum(matrix.numel * matrix.itemsize for matrix in given if not _lies_in_lines(matrix))
+
+
+def _lies_in_lines(matrix: TensorRecord) -> bool:
+    (rows, columns), (down, right) = matrix.shape, matrix.stride
+    return (right == 1 and down >= max(1, columns)) or (down == 1 and right >= max(1, rows))
 
 
 class _Parts(TorchDispatchMode):

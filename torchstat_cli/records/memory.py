@@ -14,8 +14,8 @@ that, or made by the backward pass or the optimiser without being a gradient or 
 
 NOT_MODELLED = (
     "rounding and fragmentation of the allocator",
-    "buffers that kernels allocate below torch's dispatcher (workspaces of cuDNN and cuBLAS; on the CPU those of each "
-    "thread, and those for half precision)",
+    "buffers that kernels allocate below torch's dispatcher (workspaces of cuDNN and cuBLAS; on the CPU small "
+    "ones of each thread, and those for half precision)",
     "the device context and everything else of the process",
 )
 """What a simulated peak leaves out; it is tensor memory, not process memory."""
