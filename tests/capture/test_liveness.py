@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 import torchstat_cli as ms
@@ -50,6 +51,8 @@ CASES: dict[str, tuple[Callable[[Tensor], Tensor], int]] = {
     "temporaries of a chain are freed": (chain, 3 * KIB),
     "a slice holds its storage": (held_slice, 3 * KIB + KIB + 128),
     "two live branches": (lambda x: (x + 1) * (x + 2), 4 * KIB),
+    "a matrix without lines is copied": (lambda x: torch.mm(x[:1].expand(32, 32), x.t()), 3 * KIB),
+    "interpolation holds nothing": (lambda x: F.interpolate(x[None, None], scale_factor=2, mode="bilinear"), 5 * KIB),
 }
 
 
