@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from torchstat_cli.calculators.params import Holdings, holdings
 from torchstat_cli.calculators.peak import memory_profile, module_memory
 from torchstat_cli.calculators.registry import Registry
-from torchstat_cli.calculators.training import module_training, training_profile
+from torchstat_cli.calculators.training import StepCosts
 from torchstat_cli.calculators.work import WORK, Sums, Work, add_up
 from torchstat_cli.records import (
     SUMMED,
+    MemoryProfile,
     ModuleFacts,
+    ModuleMemory,
     ModuleRecord,
     OperatorTotal,
     Profile,
@@ -20,6 +21,7 @@ from torchstat_cli.records import (
     Recording,
     Totals,
     TrainingCost,
+    TrainingProfile,
     UnknownOperator,
 )
 
@@ -34,17 +36,22 @@ def assemble(recording: Recording, provenance: Provenance, registry: Registry) -
     """
     sums = add_up(recording.events, registry)
     held = holdings(recording.modules)
+    live = {} if recording.memory is None else module_memory(recording.memory)
+    steps = None if recording.setup is None else StepCosts(recording, recording.setup, registry)
     facts = {module.path: module for module in recording.modules}
     rows: list[ModuleRecord] = []
     containers: list[ModuleRecord] = []
     with_unknown = {path for calls in sums.unknown.values() for path in calls}
     for path in recording.order:
-        record = _row(facts[path], held[path], sums.by_module.get(path, _NO_WORK))
+        trained = None if steps is None else steps.of(path)
+        record = _row(facts[path], held[path], sums.by_module.get(path, _NO_WORK), live.get(path), trained)
         has_row = record.kind == "leaf" or path in with_unknown or any(map(record.__getattribute__, SUMMED))
         (rows if has_row else containers).append(record)
-    profile = Profile(
+    training = None if steps is None else steps.profile()
+    memory = None if recording.memory is None else memory_profile(recording.memory)
+    return Profile(
         provenance=provenance,
-        total=_totals(held.values(), sums),
+        total=_totals(held.values(), sums, training, memory),
         rows=tuple(rows),
         operators=_operators(sums.by_operator),
         unknown=tuple(
@@ -52,37 +59,14 @@ def assemble(recording: Recording, provenance: Provenance, registry: Registry) -
         ),
         never_called=tuple(row.path for row in rows if _is_idle(facts[row.path], row)),
         containers=tuple(containers),
-    )
-    return _with_memory(_with_training(profile, recording, registry), recording)
-
-
-def _with_training(profile: Profile, recording: Recording, registry: Registry) -> Profile:
-    """The same profile with its rows divided into the phases of a training step, where the run trained."""
-    if recording.setup is None:
-        return profile
-    costs = module_training(recording, registry)
-    rows = tuple(replace(row, training=costs.get(row.path, TrainingCost())) for row in profile.rows)
-    training = training_profile(recording, recording.setup, registry)
-    total = replace(profile.total, training=training.total)
-    return replace(profile, rows=rows, total=total, training=training)
-
-
-def _with_memory(profile: Profile, recording: Recording) -> Profile:
-    """The same profile with the memory at every module and the peak, where the run watched memory."""
-    if recording.memory is None:
-        return profile
-    live = module_memory(recording.memory)
-    memory = memory_profile(recording.memory)
-    return replace(
-        profile,
-        rows=tuple(replace(row, live=live.get(row.path)) for row in profile.rows),
-        containers=tuple(replace(row, live=live.get(row.path)) for row in profile.containers),
-        total=replace(profile.total, peak=memory.peak.total),
+        training=training,
         memory=memory,
     )
 
 
-def _row(module: ModuleFacts, held: Holdings, work: Work) -> ModuleRecord:
+def _row(
+    module: ModuleFacts, held: Holdings, work: Work, live: ModuleMemory | None, training: TrainingCost | None
+) -> ModuleRecord:
     return ModuleRecord(
         path=module.path,
         type=module.type,
@@ -96,8 +80,8 @@ def _row(module: ModuleFacts, held: Holdings, work: Work) -> ModuleRecord:
         buffers=held.buffers,
         shared_with=held.shared_with,
         attrs=module.attrs,
-        live=None,
-        training=None,
+        live=live,
+        training=training,
         madds=work.madds,
         flops=work.flops,
         mem_read=work.mem_read,
@@ -106,7 +90,9 @@ def _row(module: ModuleFacts, held: Holdings, work: Work) -> ModuleRecord:
     )
 
 
-def _totals(held: Iterable[Holdings], sums: Sums) -> Totals:
+def _totals(
+    held: Iterable[Holdings], sums: Sums, training: TrainingProfile | None, memory: MemoryProfile | None
+) -> Totals:
     everything, whole = list(held), sums.whole
     return Totals(
         params=sum(part.params for part in everything),
@@ -115,7 +101,8 @@ def _totals(held: Iterable[Holdings], sums: Sums) -> Totals:
         param_bytes=sum(part.param_bytes for part in everything),
         buffer_bytes=sum(part.buffer_bytes for part in everything),
         lower_bound=bool(sums.unknown),
-        training=None,
+        training=None if training is None else training.total,
+        peak=None if memory is None else memory.peak.total,
         **{metric: getattr(whole, metric) for metric in WORK},
     )
 

@@ -9,31 +9,35 @@ from torchstat_cli.calculators.work import Sums, Work, add_up
 from torchstat_cli.records import PhaseTotal, Recording, TrainingCost, TrainingProfile, TrainingSetup
 
 _FIRST, _SECOND = 1, 2
+_NO_WORK, _NOTHING = Work(), TrainingCost()
 
 
-def module_training(recording: Recording, registry: Registry) -> Mapping[str, TrainingCost]:
-    """The training cost of every module that did any work, by path.
-
-    Raises:
-        FormulaError: a formula raised.
-    """
-    phases = _by_phase(recording, registry)
-    paths = {path for sums in phases.values() for path in sums.by_module}
-    return {path: _cost({phase: sums.by_module.get(path, Work()) for phase, sums in phases.items()}) for path in paths}
-
-
-def training_profile(recording: Recording, setup: TrainingSetup, registry: Registry) -> TrainingProfile:
-    """Both steps, phase by phase.
+class StepCosts:
+    """What a training step costs, module by module and phase by phase.
 
     Raises:
         FormulaError: a formula raised.
     """
-    works = {phase: sums.whole for phase, sums in _by_phase(recording, registry).items()}
-    phases = tuple(
-        PhaseTotal(step, name, work.madds, work.flops, work.mem_read, work.mem_write)
-        for (step, name), work in works.items()
-    )
-    return TrainingProfile(setup, phases, _cost(works))
+
+    def __init__(self, recording: Recording, setup: TrainingSetup, registry: Registry) -> None:
+        self._phases = _by_phase(recording, registry)
+        self._paths = {path for sums in self._phases.values() for path in sums.by_module}
+        self._setup = setup
+
+    def of(self, path: str) -> TrainingCost:
+        """The cost of one module."""
+        if path not in self._paths:
+            return _NOTHING
+        return _cost({phase: sums.by_module.get(path, _NO_WORK) for phase, sums in self._phases.items()})
+
+    def profile(self) -> TrainingProfile:
+        """Both steps, phase by phase."""
+        works = {phase: sums.whole for phase, sums in self._phases.items()}
+        phases = tuple(
+            PhaseTotal(step, name, work.madds, work.flops, work.mem_read, work.mem_write)
+            for (step, name), work in works.items()
+        )
+        return TrainingProfile(self._setup, phases, _cost(works))
 
 
 def _by_phase(recording: Recording, registry: Registry) -> dict[tuple[int, str], Sums]:
@@ -47,7 +51,7 @@ def _by_phase(recording: Recording, registry: Registry) -> dict[tuple[int, str],
 
 def _cost(works: Mapping[tuple[int, str], Work]) -> TrainingCost:
     def of(name: str) -> Work:
-        return works.get((_SECOND, name), Work())
+        return works.get((_SECOND, name), _NO_WORK)
 
     def whole_step(step: int) -> int:
         return sum(work.flops for (number, _), work in works.items() if number == step)

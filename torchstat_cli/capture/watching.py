@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from torchstat_cli.capture.leaves import Site
+from torchstat_cli.capture.leaves import Site, own_attributes
 from torchstat_cli.capture.liveness import Liveness
 from torchstat_cli.capture.session import Session
 from torchstat_cli.capture.trees import tensors_in
@@ -23,25 +23,26 @@ def watch_memory(session: Session, args: tuple[Any, ...], kwargs: dict[str, Any]
     sites = session.hooks.sites
     for kind, registry in (("parameter", "_parameters"), ("buffer", "_buffers")):
         for index, site in enumerate(sites):
-            liveness.hold(_registered(site, registry), kind, index)
+            if registered := getattr(site.module, registry):
+                liveness.hold([tensor for tensor in registered.values() if tensor is not None], kind, index)
     for index, site in enumerate(sites):
         # Tensors that a module holds outside its registries: anchors, caches.
-        liveness.hold(tensors_in(_loose(site)), "buffer", index)
+        if loose := _loose(site):
+            liveness.hold(tensors_in(loose), "buffer", index)
     liveness.hold(tensors_in((args, kwargs)), "input")
     session.tape.liveness = liveness
     session.hooks.listeners.append(liveness)
     return liveness
 
 
-def _registered(site: Site, registry: str) -> list[torch.Tensor]:
-    return [tensor for tensor in getattr(site.module, registry).values() if tensor is not None]
-
-
 def _loose(site: Site) -> list[Any]:
     """The values of a module that may hold tensors; most lists and tuples are settings, all of them numbers."""
     return [
         value
-        for value in vars(site.module).values()
-        if isinstance(value, torch.Tensor)
-        or (isinstance(value, (list, tuple)) and not _PLAIN.issuperset(map(type, value)))
+        for _, value in own_attributes(site.module)
+        if type(value) not in _PLAIN
+        and (
+            isinstance(value, torch.Tensor)
+            or (isinstance(value, (list, tuple)) and not _PLAIN.issuperset(map(type, value)))
+        )
     ]

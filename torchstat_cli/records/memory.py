@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 CLASSES = ("parameter", "buffer", "input", "activation", "temporary", "gradient", "optimizer")
 """What live bytes are told apart by; every tuple of bytes by class is in this order.
@@ -21,8 +22,7 @@ NOT_MODELLED = (
 """What a simulated peak leaves out; it is tensor memory, not process memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(NamedTuple):
     """One storage, from the operator that allocated it to the last one that saw it."""
 
     nbytes: int
@@ -35,8 +35,7 @@ class Block:
     outlives: bool = False  # it was alive when that call ended
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One call of a module, as the half-open range of operators that ran within it."""
 
     path: str
