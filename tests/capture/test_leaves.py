@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from tests.capture.modules import linear
-from torchstat_cli.capture.leaves import find_sites, plain_attributes, unwrap
+from torchstat_cli.capture.leaves import find_sites, own_attributes, plain_attributes, unwrap
 
 
 def test_parents_come_before_children_and_shared_modules_once() -> None:
@@ -50,7 +50,7 @@ def test_module_that_only_looks_like_a_wrapper_is_kept() -> None:
 def test_plain_attributes_are_the_modules_settings() -> None:
     module = nn.Conv2d(3, 8, (3, 5), stride=2, bias=False)
     module.note, module.table, module._private = "x", {"a": 1}, 3
-    attributes = plain_attributes(module)
+    attributes = plain_attributes(own_attributes(module))
     assert attributes["kernel_size"] == [3, 5]
     assert (attributes["in_channels"], attributes["stride"], attributes["note"]) == (3, [2, 2], "x")
     assert not {"table", "_private", "training", "weight"} & set(attributes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from torchstat_cli.records import ModuleFacts, OwnedTensor
+from torchstat_cli.records import ModuleFacts
 
 
 class Holdings(NamedTuple):
@@ -32,25 +32,23 @@ _NOTHING = Holdings(0, 0, 0, 0, 0, None)
 
 
 def _of(module: ModuleFacts, owners: dict[int, str]) -> Holdings:
+    """What ``module`` holds that none before it does; ``owners`` tells the first module of every tensor."""
     if not module.parameters and not module.buffers:
         return _NOTHING
-    tied_to = [owners[tensor.key] for tensor in module.parameters if tensor.key in owners]
-    parameters = _first_registered(module.parameters, module.path, owners)
-    buffers = _first_registered(module.buffers, module.path, owners)
-    return Holdings(
-        params=sum([tensor.numel for tensor in parameters]),
-        trainable_params=sum([tensor.numel for tensor in parameters if tensor.trainable]),
-        buffers=sum([tensor.numel for tensor in buffers]),
-        param_bytes=sum([tensor.nbytes for tensor in parameters]),
-        buffer_bytes=sum([tensor.nbytes for tensor in buffers]),
-        shared_with=next((path for path in tied_to if path != module.path), None),
-    )
-
-
-def _first_registered(tensors: tuple[OwnedTensor, ...], path: str, owners: dict[int, str]) -> list[OwnedTensor]:
-    first = []
-    for tensor in tensors:
+    params = trainable = buffers = param_bytes = buffer_bytes = 0
+    shared_with = None
+    for tensor in module.parameters:
+        owner = owners.get(tensor.key)
+        if owner is None:
+            owners[tensor.key] = module.path
+            params += tensor.numel
+            param_bytes += tensor.nbytes
+            trainable += tensor.numel if tensor.trainable else 0
+        elif shared_with is None and owner != module.path:
+            shared_with = owner
+    for tensor in module.buffers:
         if tensor.key not in owners:
-            owners[tensor.key] = path
-            first.append(tensor)
-    return first
+            owners[tensor.key] = module.path
+            buffers += tensor.numel
+            buffer_bytes += tensor.nbytes
+    return Holdings(params, trainable, buffers, param_bytes, buffer_bytes, shared_with)

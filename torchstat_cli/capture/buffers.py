@@ -157,6 +157,8 @@ def _encode(shapes: tuple[Shape, ...]) -> list[int]:
 
 
 def _decode(numbers: list[int]) -> tuple[Shape, ...]:
+    if numbers and len(numbers) == numbers[0] + 1:
+        return (tuple(numbers[1:]),)
     shapes, start = [], 0
     while start < len(numbers):
         end = start + 1 + numbers[start]

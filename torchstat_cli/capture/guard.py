@@ -29,18 +29,16 @@ class Snapshot:
         self._contents: list[tuple[Any, Any]] = []  # containers, and copies of what they hold
         self._empty: list[Any] = []  # most containers of most modules
         for _, attributes in self._modules:
-            for value in attributes.values():
-                if isinstance(value, _CONTAINERS):
-                    if value:
-                        self._contents.append((value, value.copy()))
-                    else:
-                        self._empty.append(value)
+            for container in [value for value in attributes.values() if isinstance(value, _CONTAINERS)]:
+                if container:
+                    self._contents.append((container, container.copy()))
+                else:
+                    self._empty.append(container)
 
     def restore(self) -> None:
         """Put every attribute back, and every dict, list or set that was one to its former content."""
-        for container in self._empty:
-            if container:
-                container.clear()
+        for container in filter(None, self._empty):
+            container.clear()
         for container, content in self._contents:
             if isinstance(container, list):
                 container[:] = content

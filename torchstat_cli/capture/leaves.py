@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
+_Script = torch.jit.ScriptModule
 
-@dataclass(frozen=True, slots=True)
-class Site:
+
+class Site(NamedTuple):
     """A module and its place in the model."""
 
     path: str  # dotted name under which the module is first registered, "" is the root
     module: nn.Module
     is_leaf: bool  # it has no child modules
-
-    @property
-    def takes_hooks(self) -> bool:
-        """TorchScript modules take neither hooks nor buffers; the tape counts their work in their parent's name."""
-        return not isinstance(self.module, torch.jit.ScriptModule)
+    takes_hooks: bool  # TorchScript takes neither hooks nor buffers; its work counts in its parent's name
 
 
 def find_sites(model: nn.Module) -> tuple[Site, ...]:
@@ -37,7 +34,7 @@ def find_sites(model: nn.Module) -> tuple[Site, ...]:
 def _collect(path: str, module: nn.Module, sites: list[Site], seen: set[nn.Module]) -> None:
     seen.add(module)
     children = [(name, child) for name, child in module._modules.items() if child is not None]
-    sites.append(Site(path, module, not children))
+    sites.append(Site(path, module, not children, not isinstance(module, _Script)))
     for name, child in children:
         if child not in seen:
             _collect(f"{path}.{name}" if path else name, child, sites, seen)
@@ -59,22 +56,48 @@ def unwrap(model: nn.Module) -> tuple[nn.Module, str | None]:
     return model, note
 
 
-_OF_TORCH = frozenset((*vars(nn.Module()), "call_super_init", "dump_patches"))  # on every module
+_SET_BY_TORCH = tuple(vars(nn.Module()))  # on every module, and as a rule before anything else
+_OF_TORCH = frozenset((*_SET_BY_TORCH, "call_super_init", "dump_patches"))
+_SETTINGS = frozenset((int, float, bool, str))
+_PLAIN = _SETTINGS | {type(None)}
 
 
 def own_attributes(module: nn.Module) -> list[tuple[str, Any]]:
     """What was set on the module beyond what torch sets on every one."""
-    return [(name, value) for name, value in vars(module).items() if name not in _OF_TORCH]
+    attributes, given = vars(module), len(_SET_BY_TORCH)
+    if tuple(islice(attributes, given)) == _SET_BY_TORCH:  # by far the most modules, and asked several times of each
+        own = islice(attributes.items(), given, None)
+    else:
+        own = islice(attributes.items(), None)
+    return [item for item in own if item[0] not in _OF_TORCH]
 
 
-def plain_attributes(module: nn.Module) -> Mapping[str, Any]:
-    """The module's own settings: public attributes that are numbers, booleans, strings or tuples of those."""
+def plain_attributes(own: list[tuple[str, Any]]) -> Mapping[str, Any]:
+    """The settings among a module's own attributes: public numbers, booleans, strings and tuples of those."""
     settings: dict[str, Any] = {}
-    for name, value in own_attributes(module):
-        if name.startswith("_"):
+    for name, value in own:
+        if name[:1] == "_":
             continue
-        if isinstance(value, (int, float, str)):
+        kind = type(value)
+        if kind in _SETTINGS or isinstance(value, (int, float, str)):
             settings[name] = value
-        elif isinstance(value, tuple) and all(isinstance(item, (int, float, str)) for item in value):
+        elif isinstance(value, tuple) and _is_setting(value):
             settings[name] = list(value)
     return settings
+
+
+def _is_setting(value: tuple[Any, ...]) -> bool:
+    return _SETTINGS.issuperset(map(type, value)) or all(isinstance(item, (int, float, str)) for item in value)
+
+
+def loose_values(module: nn.Module) -> list[tuple[str, Any]]:
+    """A module's own attributes that may hold tensors: tensors, and lists and tuples that are no mere settings."""
+    return [
+        (name, value)
+        for name, value in own_attributes(module)
+        if type(value) not in _PLAIN
+        and (
+            isinstance(value, torch.Tensor)
+            or (isinstance(value, (list, tuple)) and not _PLAIN.issuperset(map(type, value)))
+        )
+    ]

@@ -20,6 +20,7 @@ from torchstat_cli.capture.operators import describe_call
 from torchstat_cli.capture.trees import tensors_in
 from torchstat_cli.records import OpRecord
 
+_META = torch.device("meta")  # read faster than the name
 _LIMIT = 50_000  # distinct calls remembered by a process before it starts afresh
 
 
@@ -147,7 +148,7 @@ def _plan_part(result: Any, args: tuple[Any, ...], taken: set[int]) -> Any:
 
 def _carry_out(plan: Any, args: tuple[Any, ...]) -> Any:
     if type(plan) is _Fresh:
-        return torch.empty_strided(plan.shape, plan.stride, dtype=plan.dtype, device="meta")
+        return torch.empty_strided(plan.shape, plan.stride, dtype=plan.dtype, device=_META)
     if type(plan) is _Argument:
         return args[plan.position]
     if plan is None:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
+from torch import Tensor
+from torch.nn.parameter import Parameter, is_lazy
 
 from torchstat_cli.capture.buffers import BUFFER_NAME, MetadataRow
 from torchstat_cli.capture.leaves import Site, own_attributes, plain_attributes
@@ -23,8 +23,9 @@ class ModuleRegistries:
         self._sites = sites
         self._parameters = [_owned(site.module._parameters) for site in sites]
         self._buffers = [_owned(site.module._buffers) for site in sites]
-        self._settings = [plain_attributes(site.module) for site in sites]
-        self._packed = sum(_holds_packed(site.module) for site in sites)
+        own = [own_attributes(site.module) for site in sites]
+        self._settings = [plain_attributes(attributes) for attributes in own]
+        self._packed = sum(map(_holds_packed, own))
 
     def notices(self) -> tuple[str, ...]:
         """What these registries hold that no count of parameters or buffers can see."""
@@ -55,11 +56,9 @@ class ModuleRegistries:
         )
 
 
-def _holds_packed(module: nn.Module) -> bool:
-    """Whether torch.ao put quantised weights on the module, in the form that its kernels want."""
-    if isinstance(module, torch.jit.ScriptModule):
-        return False
-    return any(isinstance(value, torch.ScriptObject) for _, value in own_attributes(module))
+def _holds_packed(own: list[tuple[str, Any]]) -> bool:
+    """Whether torch.ao put quantised weights among a module's own attributes, in the form that its kernels want."""
+    return torch.ScriptObject in [type(value) for _, value in own]
 
 
 def _owned(registry: Any) -> list[tuple[str, Tensor]]:
@@ -70,7 +69,11 @@ def _owned(registry: Any) -> list[tuple[str, Tensor]]:
 
 
 def _record(name: str, tensor: Tensor, touched: set[int]) -> OwnedTensor:
-    key = id(tensor)
-    if is_lazy(tensor):
-        return OwnedTensor(name, key, 0, 0, tensor.requires_grad, key in touched)
-    return OwnedTensor(name, key, tensor.numel(), stored_bytes(tensor), tensor.requires_grad, key in touched)
+    key, kind = id(tensor), type(tensor)
+    if kind is Parameter or kind is Tensor:
+        numel, nbytes = tensor.numel(), tensor.nbytes
+    elif is_lazy(tensor):
+        numel, nbytes = 0, 0
+    else:
+        numel, nbytes = tensor.numel(), stored_bytes(tensor)
+    return OwnedTensor(name, key, numel, nbytes, tensor.requires_grad, key in touched)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from torchstat_cli.capture.leaves import own_attributes
+from torchstat_cli.capture.leaves import loose_values
 from torchstat_cli.capture.trees import map_tensors
 from torchstat_cli.capture.values import KnownValues
 
@@ -76,8 +76,8 @@ def _replace_tensors(modules: Iterable[nn.Module], change: Callable[[Tensor], Te
                 if tensor is not None:
                     registry[name] = change(tensor)  # type: ignore[assignment]
         # Tensors held outside the registries: anchors, caches, an RNN's flat list of weights.
-        for name, value in own_attributes(module):
-            if isinstance(value, (Tensor, list, tuple)) and _holds_tensor(value):
+        for name, value in loose_values(module):
+            if _holds_tensor(value):
                 vars(module)[name] = map_tensors(value, change)
 
 

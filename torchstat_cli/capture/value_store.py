@@ -9,6 +9,8 @@ from torch.nn import Parameter
 
 LIMIT = 1 << 18  # elements; larger values are forgotten
 
+_META = torch.device("meta")  # read faster than the name
+
 
 class ValueStore:
     """Which meta tensors have known values, and which real tensors have a twin on meta."""
@@ -52,7 +54,7 @@ class ValueStore:
             return known[1]
         twin = meta_like(tensor)
         self._originals[key] = tensor, twin
-        if not _is_parameter(tensor) and _is_small(tensor):
+        if type(tensor) is not Parameter and not _is_parameter(tensor) and _is_small(tensor):
             self._values[id(twin)] = None, tensor
             self._lent.add(id(twin))
         return twin
@@ -89,7 +91,7 @@ def meta_like(tensor: torch.Tensor) -> torch.Tensor:
             return meta_like(tensor)
     kind = type(tensor)
     if (kind is Parameter or kind is torch.Tensor) and tensor.layout is torch.strided:
-        twin = torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device="meta")
+        twin = torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device=_META)
         if kind is Parameter:
             twin.__class__ = Parameter  # the constructor makes a second tensor for it
             twin.requires_grad = tensor.requires_grad

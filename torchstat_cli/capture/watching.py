@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
-from torchstat_cli.capture.leaves import Site, own_attributes
+from torchstat_cli.capture.leaves import loose_values
 from torchstat_cli.capture.liveness import Liveness
 from torchstat_cli.capture.session import Session
 from torchstat_cli.capture.trees import tensors_in
-
-_PLAIN = frozenset({int, float, bool, str, type(None)})
 
 
 def watch_memory(session: Session, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Liveness:
@@ -27,22 +23,9 @@ def watch_memory(session: Session, args: tuple[Any, ...], kwargs: dict[str, Any]
                 liveness.hold([tensor for tensor in registered.values() if tensor is not None], kind, index)
     for index, site in enumerate(sites):
         # Tensors that a module holds outside its registries: anchors, caches.
-        if loose := _loose(site):
-            liveness.hold(tensors_in(loose), "buffer", index)
+        if loose := loose_values(site.module):
+            liveness.hold(tensors_in([value for _, value in loose]), "buffer", index)
     liveness.hold(tensors_in((args, kwargs)), "input")
     session.tape.liveness = liveness
     session.hooks.listeners.append(liveness)
     return liveness
-
-
-def _loose(site: Site) -> list[Any]:
-    """The values of a module that may hold tensors; most lists and tuples are settings, all of them numbers."""
-    return [
-        value
-        for _, value in own_attributes(site.module)
-        if type(value) not in _PLAIN
-        and (
-            isinstance(value, torch.Tensor)
-            or (isinstance(value, (list, tuple)) and not _PLAIN.issuperset(map(type, value)))
-        )
-    ]
