@@ -11,16 +11,16 @@ import os
 import statistics
 import time
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 import torch
 
-from benchmarks.peer_tools import Tool
+from benchmarks.peer_tools import Count, Inputs, Measure, Tool
 from benchmarks.subjects import Subject
 
 _PATIENCE_S = 180.0
+_AT_ONCE = 2  # calls in a round: the first brings code and data back into the processor's caches, the last is timed
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,63 +36,111 @@ class Outcome:
     failure: str | None = None
 
 
-def outcomes(subject: Subject, tools: tuple[Tool, ...], rounds: int) -> Iterator[Outcome]:
-    """One outcome per tool. The model is built once and inherited by the tools' processes.
+def outcomes(subject: Subject, tools: tuple[Tool, ...], rounds: int) -> tuple[Outcome, ...]:
+    """One outcome per tool. Every round calls all of them, so that drift of the machine hits all alike.
 
-    One torch thread, so that CPU seconds compare and no thread pool is lost by the fork.
+    The model is built once and inherited by the tools' processes. One torch thread, so that CPU seconds compare and no
+    thread pool is lost by the fork.
     """
     torch.set_num_threads(1)
     model = subject.model()
-    context = multiprocessing.get_context("fork")
-    for tool in tools:
-        receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(target=_report, args=(sender, tool, subject, model, rounds))
-        process.start()
-        sender.close()
-        yield _answer(receiver, tool, subject)
-        process.kill()
-        process.join()
-
-
-def _answer(receiver: Connection, tool: Tool, subject: Subject) -> Outcome:
-    failure = f"no answer within {_PATIENCE_S:.0f} s"
+    contestants = [_Contestant(tool, subject, model) for tool in tools]
     try:
-        if receiver.poll(_PATIENCE_S):
-            outcome: Outcome = receiver.recv()
-            return outcome
-    except EOFError:
-        failure = "its process died"
-    return Outcome(tool.name, subject.name, failure=failure)
+        for number in range(rounds + 1):
+            for contestant in contestants:
+                contestant.call(_AT_ONCE if number else 1)
+    finally:
+        for contestant in contestants:
+            contestant.stop()
+    return tuple(contestant.outcome() for contestant in contestants)
 
 
-def _report(sender: Connection, tool: Tool, subject: Subject, model: torch.nn.Module, rounds: int) -> None:
+class _Contestant:
+    """One tool in a process of its own, which calls it when told to."""
+
+    def __init__(self, tool: Tool, subject: Subject, model: torch.nn.Module) -> None:
+        self._names = tool.name, subject.name
+        self._seconds: list[float] = []
+        self._count: Count | None = None
+        self._failure: str | None = None
+        context = multiprocessing.get_context("fork")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, tool, subject, model))
+        self._process.start()
+        theirs.close()
+
+    def call(self, times: int) -> None:
+        """Let the tool measure the model ``times`` over; nothing happens once it has failed."""
+        if self._failure is not None:
+            return
+        try:
+            self._pipe.send(times)
+            if not self._pipe.poll(_PATIENCE_S):
+                self._failure = f"no answer within {_PATIENCE_S:.0f} s"
+                return
+            answer: Answer = self._pipe.recv()
+        except (EOFError, ConnectionError):
+            self._failure = "its process died"
+            return
+        if isinstance(answer, str):
+            self._failure = answer
+        else:
+            self._count = answer[0]
+            self._seconds.append(answer[1])
+
+    def stop(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.join()
+
+    def outcome(self) -> Outcome:
+        """What all calls came to."""
+        if self._failure is not None or self._count is None:
+            return Outcome(*self._names, failure=self._failure)
+        first, *later = self._seconds
+        return Outcome(*self._names, self._count.madds, self._count.params, first, statistics.median(later))
+
+
+Answer = str | tuple[Count, float]
+"""Why a tool failed, or what it counted and the CPU seconds of the last call."""
+
+
+def _serve(pipe: Connection, tool: Tool, subject: Subject, model: torch.nn.Module) -> None:
+    """What a tool's process does: as many calls as it is told to, again and again until it is killed."""
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
     with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
-        try:
-            outcome = _measure(tool, subject, model, rounds)
-        except Exception as error:  # whatever another tool raises is its result
-            outcome = Outcome(tool.name, subject.name, failure=_reason(error))
-    sender.send(outcome)
+        measure: Measure | None = None
+        while True:
+            times = pipe.recv()
+            try:
+                if measure is None:
+                    measure = tool.load()
+                    gc.collect()
+                    gc.freeze()
+                pipe.send(_timed(measure, [_copy(tool, subject, model) for _ in range(times)]))
+            except Exception as error:  # whatever another tool raises is its result
+                pipe.send(_reason(error))
 
 
-def _measure(tool: Tool, subject: Subject, model: torch.nn.Module, rounds: int) -> Outcome:
-    measure = tool.load()
-    # A new copy for every call: several tools leave hooks, buffers or attributes on the model. They are made before
-    # anything is timed, so that the calls come one upon the other and find what they share in the processor's caches.
-    given = [_copy(tool, subject, model) for _ in range(rounds + 1)]
-    seconds = []
+def _timed(measure: Measure, given: list[tuple[torch.nn.Module, Inputs]]) -> tuple[Count, float]:
+    """What the last call counted, and how long it took.
+
+    Every call gets a model of its own, because several tools leave hooks, buffers or attributes behind; the models are
+    made before anything is timed.
+    """
+    count, seconds = Count(None, None), 0.0
     gc.collect()
     gc.disable()
     for fresh, inputs in given:
         start = time.process_time()
         count = measure(fresh, inputs)
-        seconds.append(time.process_time() - start)
-    warm = statistics.median(seconds[1:])
-    return Outcome(tool.name, subject.name, count.madds, count.params, seconds[0], warm)
+        seconds = time.process_time() - start
+    gc.enable()
+    return count, seconds
 
 
-def _copy(tool: Tool, subject: Subject, model: torch.nn.Module) -> tuple[torch.nn.Module, tuple[torch.Tensor, ...]]:
+def _copy(tool: Tool, subject: Subject, model: torch.nn.Module) -> tuple[torch.nn.Module, Inputs]:
     fresh = copy.deepcopy(model)
     return (fresh.to("meta"), subject.inputs("meta")) if tool.on_meta else (fresh, subject.inputs())
 

@@ -24,6 +24,9 @@ class Count:
     params: int | None
 
 
+Measure = Callable[[nn.Module, Inputs], Count]
+
+
 @dataclass(frozen=True, slots=True)
 class Tool:
     """One way to count a model."""
@@ -31,7 +34,7 @@ class Tool:
     name: str
     package: str  # distribution that must be installed
     words: str  # which of its numbers are MAdds
-    load: Callable[[], Callable[[nn.Module, Inputs], Count]]  # imports the tool; returns how it measures
+    load: Callable[[], Measure]  # imports the tool; returns how it measures
     on_meta: bool = False  # gets its model and inputs on the meta device
 
     def version(self) -> str | None:
@@ -42,7 +45,7 @@ class Tool:
             return None
 
 
-def _modelstat() -> Callable[[nn.Module, Inputs], Count]:
+def _modelstat() -> Measure:
     from torchstat_cli import profile
 
     def measure(model: nn.Module, inputs: Inputs) -> Count:
@@ -52,7 +55,7 @@ def _modelstat() -> Callable[[nn.Module, Inputs], Count]:
     return measure
 
 
-def _flop_counter_mode() -> Callable[[nn.Module, Inputs], Count]:
+def _flop_counter_mode() -> Measure:
     from torch.utils.flop_counter import FlopCounterMode
 
     def measure(model: nn.Module, inputs: Inputs) -> Count:
@@ -63,7 +66,7 @@ def _flop_counter_mode() -> Callable[[nn.Module, Inputs], Count]:
     return measure
 
 
-def _torchinfo() -> Callable[[nn.Module, Inputs], Count]:
+def _torchinfo() -> Measure:
     torchinfo = importlib.import_module("torchinfo")
 
     def measure(model: nn.Module, inputs: Inputs) -> Count:
@@ -73,7 +76,7 @@ def _torchinfo() -> Callable[[nn.Module, Inputs], Count]:
     return measure
 
 
-def _thop() -> Callable[[nn.Module, Inputs], Count]:
+def _thop() -> Measure:
     thop = importlib.import_module("thop")
 
     def measure(model: nn.Module, inputs: Inputs) -> Count:
@@ -83,8 +86,8 @@ def _thop() -> Callable[[nn.Module, Inputs], Count]:
     return measure
 
 
-def _ptflops(backend: str) -> Callable[[], Callable[[nn.Module, Inputs], Count]]:
-    def load() -> Callable[[nn.Module, Inputs], Count]:
+def _ptflops(backend: str) -> Callable[[], Measure]:
+    def load() -> Measure:
         ptflops = importlib.import_module("ptflops")
 
         def measure(model: nn.Module, inputs: Inputs) -> Count:
@@ -101,7 +104,7 @@ def _ptflops(backend: str) -> Callable[[], Callable[[nn.Module, Inputs], Count]]
     return load
 
 
-def _fvcore() -> Callable[[nn.Module, Inputs], Count]:
+def _fvcore() -> Measure:
     fvcore = importlib.import_module("fvcore.nn")
 
     def measure(model: nn.Module, inputs: Inputs) -> Count:
@@ -111,7 +114,7 @@ def _fvcore() -> Callable[[nn.Module, Inputs], Count]:
     return measure
 
 
-def _calflops() -> Callable[[nn.Module, Inputs], Count]:
+def _calflops() -> Measure:
     calflops = importlib.import_module("calflops")
 
     def measure(model: nn.Module, inputs: Inputs) -> Count:
@@ -123,7 +126,7 @@ def _calflops() -> Callable[[nn.Module, Inputs], Count]:
     return measure
 
 
-def _torchprofile() -> Callable[[nn.Module, Inputs], Count]:
+def _torchprofile() -> Measure:
     torchprofile = importlib.import_module("torchprofile")
 
     def measure(model: nn.Module, inputs: Inputs) -> Count:
@@ -132,7 +135,7 @@ def _torchprofile() -> Callable[[nn.Module, Inputs], Count]:
     return measure
 
 
-def _forward() -> Callable[[nn.Module, Inputs], Count]:
+def _forward() -> Measure:
     def measure(model: nn.Module, inputs: Inputs) -> Count:
         with torch.no_grad():
             model(*inputs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -16,10 +16,9 @@ from benchmarks.contest import Outcome, outcomes
 from benchmarks.exact import exact_madds
 from benchmarks.figures import Figure, Settings
 from benchmarks.peer_faults import FAULTS
-from benchmarks.peer_page import Results, Truth, lines, madds_cell, page, time_lines, warm_cell
+from benchmarks.peer_page import Results, Truth, madds_lines, page, time_lines, warm_cell
 from benchmarks.peer_tools import FORWARD, MODELSTAT, PEERS, Tool
 from benchmarks.subjects import Subject, peer_subjects, toy_subjects
-from torchstat_cli.units import format_count
 
 _PAGE = Path("docs/peers.md")
 
@@ -27,17 +26,18 @@ _PAGE = Path("docs/peers.md")
 def figures(settings: Settings) -> Iterator[Figure]:
     """Two goals per model: modelstat's MAdds are exact, and no peer that is installed answers sooner.
 
-    The second holds for models of usual sizes; toys are measured without it.
+    The second holds for models of usual sizes; toys, a table of their own, are measured without it.
     """
     tools = (MODELSTAT, FORWARD, *_installed_peers())
-    results = _compare(tools, settings.rounds)
-    _show(results)
-    toys = {subject.name for subject in toy_subjects()}
-    for truth in results.truths:
-        yield from _goals(results, truth, goal=None if truth.model in toys else 1.0)
+    results = _compare(tools, settings.rounds, peer_subjects())
+    toys = _compare(tools, settings.rounds, toy_subjects())
+    for compared, title, goal in ((results, "models", 1.0), (toys, "toys", None)):
+        _show(compared, title)
+        for truth in compared.truths:
+            yield from _goals(compared, truth, goal)
     if settings.write:
         words = {tool.name: tool.words for tool in tools if tool is not FORWARD}
-        _PAGE.write_text(page(results, _versions(tools), words, FAULTS), encoding="utf-8")
+        _PAGE.write_text(page(results, toys, _versions(tools), words, FAULTS), encoding="utf-8")
         print(f"wrote {_PAGE}", file=sys.stderr)
 
 
@@ -48,10 +48,10 @@ def _installed_peers() -> tuple[Tool, ...]:
     return tuple(tool for tool in PEERS if tool.name not in missing)
 
 
-def _compare(tools: tuple[Tool, ...], rounds: int) -> Results:
+def _compare(tools: tuple[Tool, ...], rounds: int, subjects: Iterable[Subject]) -> Results:
     truths: list[Truth] = []
     seen: list[Outcome] = []
-    for subject in (*peer_subjects(), *toy_subjects()):
+    for subject in subjects:
         print(f"measuring {subject.name}", file=sys.stderr)
         truths.append(_truth(subject))
         seen.extend(outcomes(subject, tools, rounds))
@@ -84,12 +84,11 @@ def _race(subject: str, ours: Outcome, peers: list[Outcome], goal: float | None)
         yield Figure(subject, ours.warm_s / seconds, "x", goal, details=details)
 
 
-def _show(results: Results) -> None:
+def _show(results: Results, name: str) -> None:
     console = Console(width=None if sys.stdout.isatty() else 160)
-    madds = lines(results, "exact", lambda truth: format_count(truth.madds), madds_cell)
-    times = time_lines(results, warm_cell)
-    for title, (head, *body) in (("MAdds, error against the exact count", madds), ("Milliseconds, warm", times)):
-        table = Table(*head[:1], title=title, title_justify="left", box=None, pad_edge=False)
+    madds, times = madds_lines(results), time_lines(results, warm_cell)
+    for words, (head, *body) in (("MAdds, error against the exact count", madds), ("milliseconds, warm", times)):
+        table = Table(*head[:1], title=f"{name}: {words}", title_justify="left", box=None, pad_edge=False)
         for name in head[1:]:
             table.add_column(name, justify="right")
         for line in body:

@@ -1,89 +1,88 @@
-"""What a tool's process does, without the process."""
+"""Tools in processes of their own, on a layer that can be counted by hand."""
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Callable, Iterator
+import os
 
 import pytest
 import torch
 from torch import nn
 
-from benchmarks.contest import Outcome, _measure, _report
+from benchmarks.contest import Outcome, _copy, _timed, outcomes
 from benchmarks.peer_faults import FAULTS
-from benchmarks.peer_tools import FORWARD, MODELSTAT, PEERS, Count, Inputs, Tool
+from benchmarks.peer_tools import FORWARD, MODELSTAT, PEERS, Count, Inputs, Measure, Tool
 from benchmarks.subjects import Subject
 
 SUBJECT = Subject("linear", "torch", lambda: nn.Linear(3, 2), (4, 3))
 
 
-class Mailbox:
-    """Stands in for the pipe to the parent."""
-
-    def __init__(self) -> None:
-        self.sent: list[Outcome] = []
-
-    def send(self, outcome: Outcome) -> None:
-        self.sent.append(outcome)
-
-
-@pytest.fixture
-def undisturbed() -> Iterator[None]:
-    """A tool's process silences itself for good; here that must not outlive the test."""
-    with warnings.catch_warnings():
-        yield
-    logging.disable(logging.NOTSET)
-
-
-def _tool(measure: Callable[[nn.Module, Inputs], Count], *, on_meta: bool = False) -> Tool:
+def _tool(measure: Measure, *, on_meta: bool = False) -> Tool:
     return Tool("tool", "torch", "its MACs", lambda: measure, on_meta)
 
 
+def _only(measure: Measure, *, on_meta: bool = False) -> Outcome:
+    (outcome,) = outcomes(SUBJECT, (_tool(measure, on_meta=on_meta),), rounds=2)
+    return outcome
+
+
 def test_every_call_gets_a_model_that_no_call_has_touched() -> None:
-    seen: list[bool] = []
-
     def measure(model: nn.Module, inputs: Inputs) -> Count:
-        seen.append(hasattr(model, "left_behind"))
+        clean = not hasattr(model, "left_behind")
         model.left_behind = True
-        return Count(4 * 3 * 2, 8)
+        return Count(int(clean), 8)
 
-    model = SUBJECT.model()
-    outcome = _measure(_tool(measure), SUBJECT, model, rounds=3)
-
-    assert seen == [False] * 4  # a first call and three rounds
-    assert not hasattr(model, "left_behind")
-    assert (outcome.madds, outcome.params) == (24, 8)
+    outcome = _only(measure)
+    assert (outcome.tool, outcome.model, outcome.madds, outcome.params) == ("tool", "linear", 1, 8)
     assert outcome.first_s is not None
     assert outcome.warm_s is not None
 
 
-def test_a_tool_may_ask_for_meta() -> None:
-    devices: set[str] = set()
+def test_the_models_of_one_round_are_told_apart() -> None:
+    model = SUBJECT.model()
+    seen: list[nn.Module] = []
 
     def measure(model: nn.Module, inputs: Inputs) -> Count:
-        devices.update(str(tensor.device) for tensor in (*model.parameters(), *inputs))
-        return Count(None, None)
+        seen.append(model)
+        return Count(len(seen), None)
 
-    _measure(_tool(measure, on_meta=True), SUBJECT, SUBJECT.model(), rounds=1)
-    assert devices == {"meta"}
+    given = [_copy(_tool(measure), SUBJECT, model) for _ in range(3)]
+    count, seconds = _timed(measure, given)
+    assert count == Count(3, None)
+    assert seconds >= 0
+    assert len({id(each) for each in (model, *seen)}) == 4
 
 
-def test_whatever_a_tool_raises_is_its_result(capsys: pytest.CaptureFixture[str], undisturbed: None) -> None:
+def test_a_tool_may_ask_for_meta() -> None:
+    def measure(model: nn.Module, inputs: Inputs) -> Count:
+        return Count(sum(tensor.is_meta for tensor in (*model.parameters(), *inputs)), None)
+
+    assert (_only(measure).madds, _only(measure, on_meta=True).madds) == (0, 3)
+
+
+def test_whatever_a_tool_raises_is_its_result(capfd: pytest.CaptureFixture[str]) -> None:
     def measure(model: nn.Module, inputs: Inputs) -> Count:
         print("noise")
         raise TypeError("cannot trace\nmore of it")
 
-    mailbox = Mailbox()
-    _report(mailbox, _tool(measure), SUBJECT, SUBJECT.model(), 1)  # type: ignore[arg-type]  # only send is used
-    assert mailbox.sent == [Outcome("tool", "linear", failure="TypeError: cannot trace")]
-    assert capsys.readouterr().out == ""  # what it printed is dropped
+    assert _only(measure) == Outcome("tool", "linear", failure="TypeError: cannot trace")
+    assert capfd.readouterr().out == ""  # what it printed is dropped
+
+
+def test_a_tool_whose_process_dies_stops_nobody_else() -> None:
+    def measure(model: nn.Module, inputs: Inputs) -> Count:
+        os._exit(1)
+
+    dead, alive = outcomes(SUBJECT, (_tool(measure), MODELSTAT), rounds=1)
+    assert dead == Outcome("tool", "linear", failure="its process died")
+    assert alive.madds == 4 * 3 * 2
 
 
 def test_the_peers_of_torch_itself_count_a_linear_layer_by_hand() -> None:
-    for tool in (MODELSTAT, *(peer for peer in PEERS if peer.package == "torch")):
-        assert _measure(tool, SUBJECT, SUBJECT.model(), 1).madds == 4 * 3 * 2, tool.name
-    assert _measure(FORWARD, SUBJECT, SUBJECT.model(), 1).madds is None
+    tools = (MODELSTAT, *(peer for peer in PEERS if peer.package == "torch"), FORWARD)
+    counts = {outcome.tool: outcome.madds for outcome in outcomes(SUBJECT, tools, rounds=1)}
+    assert counts.pop(FORWARD.name) is None
+    assert set(counts.values()) == {4 * 3 * 2}
+    assert len(counts) == len(tools) - 1
 
 
 def test_every_peer_has_its_faults_told() -> None:

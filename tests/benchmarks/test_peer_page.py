@@ -23,6 +23,15 @@ RIGHT = Outcome("modelstat", "net", 2_000_000, 1000, first_s=0.040, warm_s=0.027
 WRONG = Outcome("other", "net", 500_000, 1250, first_s=0.1, warm_s=0.05)
 FAILED = Outcome("third", "net", failure="TypeError: no\nsuch   input")
 RESULTS = Results((TRUTH,), (RIGHT, WRONG, FAILED), ("modelstat", "other", "third"))
+TOYS = Results(
+    (Truth("toy", "sample_models", madds=64, params=8),),
+    (
+        Outcome("modelstat", "toy", 64, 8, first_s=0.003, warm_s=0.002),
+        Outcome("other", "toy", 32, 8, first_s=0.002, warm_s=0.001),
+        Outcome("third", "toy", failure="ValueError: too small"),
+    ),
+    ("modelstat", "other", "third"),
+)
 
 
 @pytest.mark.parametrize(
@@ -80,10 +89,19 @@ def test_markdown_tables_have_a_rule_under_the_head() -> None:
 
 def test_the_page_tells_numbers_words_faults_and_failures() -> None:
     words = {"modelstat": "`madds`", "other": "its MACs", "third": "its FLOPs"}
-    text = page(RESULTS, {"torch": "2.13.0", "other": "1.0"}, words, {"other": "It misses attention."})
+    text = page(RESULTS, TOYS, {"torch": "2.13.0", "other": "1.0"}, words, {"other": "It misses attention."})
     assert "Measured with torch 2.13.0, other 1.0." in text
     assert "| net | 2.000 M | = | -75.0 % | x |" in text
     assert "| net | 1.000 k | = | +25.0 % | x |" in text
     assert "| net | torchvision | 27.1 / 40.0 | 50.0 / 100.0 | x |" in text
     assert "**other** (its MACs). It misses attention." in text
     assert "- third, net: TypeError: no such input\n" in text
+    assert "- third, toy: ValueError: too small\n" in text
+
+
+def test_toys_have_tables_of_their_own() -> None:
+    text = page(RESULTS, TOYS, {"torch": "2.13.0"}, {}, {})
+    models, _, toys = text.partition("## Toys")
+    assert "toy |" not in models
+    assert "| toy | 64 | = | -50.0 % | x |" in toys
+    assert "| toy | sample_models | 2.0 / 3.0 | 1.0 / 2.0 | x |" in toys
