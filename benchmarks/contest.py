@@ -8,7 +8,6 @@ import gc
 import logging
 import multiprocessing
 import os
-import statistics
 import time
 import warnings
 from dataclasses import dataclass
@@ -32,7 +31,7 @@ class Outcome:
     madds: int | None = None
     params: int | None = None
     first_s: float | None = None  # CPU seconds of the first call
-    warm_s: float | None = None  # median CPU seconds of later calls
+    warm_s: float | None = None  # CPU seconds of the fastest later call: what else a machine does only adds
     failure: str | None = None
 
 
@@ -98,7 +97,7 @@ class _Contestant:
         if self._failure is not None or self._count is None:
             return Outcome(*self._names, failure=self._failure)
         first, *later = self._seconds
-        return Outcome(*self._names, self._count.madds, self._count.params, first, statistics.median(later))
+        return Outcome(*self._names, self._count.madds, self._count.params, first, min(later))
 
 
 Answer = str | tuple[Count, float]

@@ -29,8 +29,8 @@ The error against `sum(p.numel() for p in model.parameters())`.
 _TIME = """\
 ## Time
 
-Milliseconds of CPU on one thread: the median of later calls / the first call, each on a new copy of the model. Building
-and copying the model and importing the tool are not in it.
+Milliseconds of CPU on one thread: the fastest of later calls / the first call, each on a new copy of the model. The
+tools take turns, call by call. Building and copying the model and importing the tool are not in it.
 """
 _TOYS = """\
 ## Toys, where modelstat is not the fastest

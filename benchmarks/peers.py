@@ -84,11 +84,11 @@ def _race(subject: str, ours: Outcome, peers: list[Outcome], goal: float | None)
         yield Figure(subject, ours.warm_s / seconds, "x", goal, details=details)
 
 
-def _show(results: Results, name: str) -> None:
+def _show(results: Results, models: str) -> None:
     console = Console(width=None if sys.stdout.isatty() else 160)
     madds, times = madds_lines(results), time_lines(results, warm_cell)
     for words, (head, *body) in (("MAdds, error against the exact count", madds), ("milliseconds, warm", times)):
-        table = Table(*head[:1], title=f"{name}: {words}", title_justify="left", box=None, pad_edge=False)
+        table = Table(*head[:1], title=f"{models}: {words}", title_justify="left", box=None, pad_edge=False)
         for name in head[1:]:
             table.add_column(name, justify="right")
         for line in body:

@@ -75,6 +75,11 @@ def _tensor_parallel() -> nn.Module:
     return parallelize_module(network(), _mesh(), {"0": ColwiseParallel(output_layouts=None)})
 
 
+def sharded_by_its_factory() -> nn.Module:
+    """What a spec may point at; it makes the process's group the mesh."""
+    return _flat(network(), keep=True)
+
+
 SHARDED: dict[str, Callable[[], nn.Module]] = {
     "FSDP": lambda: _flat(network(), keep=False),
     "FSDP with original parameters": lambda: _flat(network(), keep=True),

@@ -180,7 +180,6 @@ def measure(
         return profile_spec(find_model(model, arguments, online=online), given, settings)
     if not isinstance(model, nn.Module):
         raise _no_module(model)
-    refuse_sharded(model)
     if given is None:
         given = Inputs((), {})
     return profile_live(model, given, settings)

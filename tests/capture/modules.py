@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -34,3 +35,10 @@ class Custom(nn.Module):
 def linear() -> nn.Linear:
     """20 parameters."""
     return nn.Linear(4, 4)
+
+
+def quietly(make: Any, *args: Any, **kwargs: Any) -> Any:
+    """What torch makes with a deprecation warning that is no concern of ours."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return make(*args, **kwargs)

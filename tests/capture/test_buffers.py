@@ -65,8 +65,11 @@ def test_growing_row_stays_registered_and_keeps_what_it_held() -> None:
     row.count_call()
     row.count_call()
     row.write_input(1, ((9,) * 100,))
+    row.write_output(((8,) * 50, ()), torch.int8)
     assert [buffer is row.tensor for buffer in module.buffers()] == [True]
-    assert (row.calls, row.read().input_shape) == (2, ((9,) * 100,))
+    assert row.read() == (2, 1, "int8", ((9,) * 100,), ((8,) * 50, ()))
+    assert row.tensor is not None
+    assert row.tensor[0] == 2  # the buffer is the memory that is written
 
 
 def test_two_rows_on_one_module_have_two_names() -> None:

@@ -54,3 +54,8 @@ def test_sharded_models_are_refused_and_run_on(kind: str) -> None:
 def test_a_module_inside_is_named() -> None:
     with pytest.raises(ModelError, match="'1' is sharded by FSDP"):
         ms.profile(SHARDED["fully_shard inside"](), X)
+
+
+def test_what_a_factory_shards_is_refused_too() -> None:
+    with pytest.raises(ModelError, match="the model is sharded by FSDP"):
+        ms.profile("tests.distributed:sharded_by_its_factory", X)

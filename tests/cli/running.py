@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
+from torchstat_cli import checking
 from torchstat_cli.cli.main import main
+from torchstat_cli.errors import ModelstatError
+from torchstat_cli.gate.config import ModelEntry
 
 MLP = "sample_models.mlp:mlp"
 """A model with example inputs, whose spec asks no model library: nothing to notice on standard error."""
@@ -38,3 +43,19 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     assert all(line.startswith("  ") for line in lines[1:])
     assert "Traceback" not in outcome.err
     return outcome.err
+
+
+def run_check(*words: str) -> int:
+    """The exit code of ``modelstat check``."""
+    return main(["check", *words])
+
+
+def measured_here(entries: Sequence[ModelEntry], **options: Any) -> dict[str, Any]:
+    """``measure_entries`` without worker processes."""
+    outcomes: dict[str, Any] = {}
+    for entry in entries:
+        try:
+            outcomes[entry.name] = checking.measure_entry(entry)
+        except ModelstatError as error:
+            outcomes[entry.name] = error
+    return outcomes

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_check import measured_here
+from tests.cli.running import measured_here
 from tests.gate.project import GROWTH, PARAMS, Project
 from torchstat_cli import checking
 from torchstat_cli.cli.main import main

@@ -34,7 +34,7 @@ def test_comparability() -> None:
 def test_a_selected_module_counts_with_all_below_it() -> None:
     rows = (
         row("encoder", "Encoder", "direct", params=1),
-        *(replace(layer, path=f"encoder.{layer.path}") for layer in blocks(2, 4, 8)),
+        *(layer._replace(path=f"encoder.{layer.path}") for layer in blocks(2, 4, 8)),
         linear("head", 4, 3),
     )
     # blocks: 4·8 + 8 = 40 and 8·4 + 4 = 36 params each

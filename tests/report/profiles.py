@@ -139,7 +139,7 @@ TINY = Profile(
 def timed() -> Profile:
     """TINY on a clock that took 1, 1, 2 and 4 ms."""
     seconds = (0.001, 0.001, 0.002, 0.004, None)
-    rows = tuple(replace(row, duration_s=time) for row, time in zip(TINY.rows, seconds, strict=True))
+    rows = tuple(row._replace(duration_s=time) for row, time in zip(TINY.rows, seconds, strict=True))
     return replace(TINY, rows=rows, total=replace(TINY.total, duration_s=0.008))
 
 
@@ -152,7 +152,7 @@ def with_unknown() -> Profile:
 
 def renamed(path: str) -> Profile:
     """TINY whose head bears another name."""
-    rows = tuple(replace(row, path=path) if row.path == "head" else row for row in TINY.rows)
+    rows = tuple(row._replace(path=path) if row.path == "head" else row for row in TINY.rows)
     return replace(TINY, rows=rows)
 
 

@@ -60,13 +60,15 @@ class MetadataRow:
         values: its memory, zeros; made when not given.
     """
 
-    __slots__ = ("calls", "module", "name", "tensor", "values")
+    __slots__ = ("_input", "calls", "module", "name", "tensor", "values", "waits")
 
     def __init__(self, module: nn.Module, values: Numbers | None = None) -> None:
         self.module = module
         self.name: str | None = None  # of the registered buffer
         self.values: Numbers = _memory(1)[0] if values is None else values
         self.calls = 0  # the same number as in the row, where it is read faster
+        self.waits = False  # the first call has begun and not ended
+        self._input: list[int] = []  # its encoded input shapes, to be written with the output's
         self.tensor: torch.Tensor | None = None  # the same memory, once registered
 
     @classmethod
@@ -96,25 +98,20 @@ class MetadataRow:
         self.values[_CALLS] = self.calls
 
     def write_input(self, order: int, shapes: tuple[Shape, ...]) -> None:
-        """Note the first call: its place in the order, and every input shape."""
-        encoded = _encode(shapes)
-        end = _HEAD + len(encoded)
-        if end > len(self.values):
-            self._grow(end)
+        """Note that the first call begins: its place in the order, and every input shape."""
         self.values[_ORDER] = order
-        self.values[_INPUT_LENGTH] = len(encoded)
-        self.values[_HEAD:end] = encoded
+        self._input = _encode(shapes)
+        self.waits = True
 
     def write_output(self, shapes: tuple[Shape, ...], dtype: torch.dtype | None) -> None:
-        """Note the result of the first call: every output shape, and the dtype of the first."""
-        encoded = _encode(shapes)
-        start = _HEAD + int(self.values[_INPUT_LENGTH])
-        end = start + len(encoded)
+        """Note the end of the first call: every input and output shape, and the dtype of the first output."""
+        self.waits = False
+        given, made = self._input, _encode(shapes)
+        end = _HEAD + len(given) + len(made)
         if end > len(self.values):
             self._grow(end)
-        self.values[_DTYPE] = 0 if dtype is None else _DTYPE_CODES.get(dtype, 0)
-        self.values[_OUTPUT_LENGTH] = len(encoded)
-        self.values[start:end] = encoded
+        code = 0 if dtype is None else _DTYPE_CODES.get(dtype, 0)
+        self.values[_DTYPE:end] = [code, len(given), len(made), *given, *made]  # numpy is slow to write one by one
 
     def read(self) -> Seen:
         """All that is written in the row."""

@@ -88,11 +88,11 @@ class _Leave(_Hook):
         error = sys.exc_info()[1]
         if error is not None:
             hooks.note_failure(error, index, _shapes_of_call(args, kwargs))
-        if row.calls == 1:
+        running = hooks.running
+        if row.waits and (row.calls == 1 or index not in running[1:-1]):  # a module that calls itself ends inside first
             first = output if isinstance(output, torch.Tensor) else next(tensors_in(output), None)
             row.write_output(shapes_in(output), None if first is None else first.dtype)
         # Down to this module: an exception may have skipped the hooks of modules below it.
-        running = hooks.running
         if running[-1] == index and len(running) > 1:
             running.pop()
         elif index in running[1:]:

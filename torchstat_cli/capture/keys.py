@@ -16,6 +16,7 @@ _NO_KEY = object()
 _PLAIN = frozenset((int, bool, float, str, type(None), torch.dtype, torch.device, torch.layout, torch.memory_format))
 _QUANTIZED = frozenset((torch.quint8, torch.qint8, torch.qint32, torch.quint4x2, torch.quint2x4))
 _dispatch_keys = torch._C._dispatch_keys  # device, layout and what is resolved only when asked (conj, neg), in one
+_told: dict[int, bool] = {}  # whether a tensor of these dispatch keys can be told by its metadata
 
 
 def call_key(func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, list[Tensor]]:
@@ -25,18 +26,24 @@ def call_key(func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     """
     parts: list[Any] = [func]
     tensors: list[Tensor] = []
+    told = True
     for value in args:
         kind = type(value)
-        if kind is Tensor or kind is Parameter:
-            parts.append(_tensor_key(value))
-            tensors.append(value)
-        elif kind in _PLAIN:
+        if kind in _PLAIN:
             parts += (kind, value)  # 1, 1.0 and True are equal and hash alike
+            continue
+        if kind is Tensor or kind is Parameter:
+            part = _tensor_key(value)
+            tensors.append(value)
         else:
-            parts.append(_key(value, tensors))
+            part = _key(value, tensors)
+        told = told and part is not _NO_KEY
+        parts.append(part)
     for name, value in kwargs.items():
-        parts += (name, _key(value, tensors))
-    if _NO_KEY in parts:
+        part = _key(value, tensors)
+        told = told and part is not _NO_KEY
+        parts += (name, part)
+    if not told:
         return None, tensors
     if len(tensors) > 1:
         parts.append(_sharing(tensors))
@@ -59,10 +66,12 @@ def _key(value: Any, tensors: list[Tensor]) -> Any:
 
 
 def _tensor_key(tensor: Tensor) -> Any:
-    dtype = tensor.dtype
-    if tensor.layout is not torch.strided or tensor.is_nested or dtype in _QUANTIZED:
-        return _NO_KEY
-    return tensor.shape, tensor.stride(), dtype, _dispatch_keys(tensor).raw_repr()
+    keys = _dispatch_keys(tensor).raw_repr()
+    told = _told.get(keys)
+    if told is None:
+        strided = tensor.layout is torch.strided and not tensor.is_nested
+        told = _told[keys] = strided and tensor.dtype not in _QUANTIZED
+    return (tensor.shape, tensor.stride(), tensor.dtype, keys) if told else _NO_KEY
 
 
 def _sharing(tensors: list[Tensor]) -> Any:

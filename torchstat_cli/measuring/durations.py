@@ -14,11 +14,11 @@ def with_durations(profile: Profile, rung: Rung, settings: Settings) -> Profile:
     """The same profile with each row's own wall time; they sum to the total."""
     training = settings.mode == "train"
     seconds = time_modules(rung.model, rung.inputs.args, rung.inputs.kwargs, training=training)
-    rows = tuple(replace(row, duration_s=seconds.get(row.path, 0.0)) for row in profile.rows)
+    rows = tuple(row._replace(duration_s=seconds.get(row.path, 0.0)) for row in profile.rows)
     # A container without a row of its own takes time too, in Python between its children: it gets a row.
     known = {row.path for row in rows}
     late = (row for row in profile.containers if row.path in seconds)
-    rows = (*rows, *(replace(row, duration_s=seconds[row.path]) for row in late if row.path not in known))
+    rows = (*rows, *(row._replace(duration_s=seconds[row.path]) for row in late if row.path not in known))
     return replace(
         profile,
         rows=rows,

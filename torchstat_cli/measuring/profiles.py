@@ -7,6 +7,7 @@ import inspect
 from torch import nn
 
 from torchstat_cli.capture.leaves import unwrap
+from torchstat_cli.capture.sharding import refuse_sharded
 from torchstat_cli.errors import InputError, PlacementError, UsageError
 from torchstat_cli.loading import (
     Inputs,
@@ -82,8 +83,9 @@ def profile_live(
     """The profile of a live model, which stays where it is and as it is, and notes on how it was reached.
 
     Raises:
-        ModelstatError: see the tree; the model cannot be run.
+        ModelstatError: see the tree; the model is spread over processes, or cannot be run.
     """
+    refuse_sharded(model)
     inner, note = unwrap(model)
     home = home_of(inner)
 

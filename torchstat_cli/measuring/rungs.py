@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from torchstat_cli.capture.leaves import unwrap
+from torchstat_cli.capture.sharding import refuse_sharded
 from torchstat_cli.errors import BuildError, UsageError
 from torchstat_cli.loading import (
     Inputs,
@@ -59,7 +60,12 @@ def spec_rungs(source: ModelSource, inputs_for: InputsFor, settings: Settings) -
 
 
 def as_rung(placed: Placed, inputs_for: InputsFor) -> Rung:
-    """A built model with the inputs that go with its placement."""
+    """A built model with the inputs that go with its placement.
+
+    Raises:
+        ModelError: the factory spread the model over processes.
+    """
+    refuse_sharded(placed.model)
     model, note = unwrap(placed.model)
     on_meta = placed.placement.startswith("meta")
     inputs = inputs_for(model, "meta" if on_meta else placed.placement)

@@ -73,7 +73,8 @@ def _totals(total: Totals) -> dict[str, Any]:
 
 def _record(kind: type, record: Any) -> dict[str, Any]:
     """The fields of ``record`` in the order of their declaration, less the parts that the run did not look at."""
-    values = {field.name: plain(getattr(record, field.name)) for field in fields(kind)}
+    names = getattr(kind, "_fields", None) or [field.name for field in fields(kind)]
+    values = {name: plain(getattr(record, name)) for name in names}
     return {name: value for name, value in values.items() if value is not None or name not in _PARTS}
 
 
