@@ -19,7 +19,8 @@ from benchmarks.peer_tools import Count, Inputs, Measure, Tool
 from benchmarks.subjects import Subject
 
 _PATIENCE_S = 180.0
-_AT_ONCE = 2  # calls in a round: the first brings code and data back into the processor's caches, the last is timed
+_TURN_S = 0.25  # a tool calls again until about as much has gone by: the faster, the more a busy machine disturbs
+_FEWEST, _MOST = 2, 10  # calls of one turn; the first, which brings code and data back into the caches, does not count
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def outcomes(subject: Subject, tools: tuple[Tool, ...], rounds: int) -> tuple[Ou
     try:
         for number in range(rounds + 1):
             for contestant in contestants:
-                contestant.call(_AT_ONCE if number else 1)
+                contestant.call(contestant.turn() if number else 1)
     finally:
         for contestant in contestants:
             contestant.stop()
@@ -67,6 +68,10 @@ class _Contestant:
         self._process = context.Process(target=_serve, args=(theirs, tool, subject, model))
         self._process.start()
         theirs.close()
+
+    def turn(self) -> int:
+        """How many calls fill one turn."""
+        return min(_MOST, max(_FEWEST, int(_TURN_S / self._seconds[-1]))) if self._seconds else _FEWEST
 
     def call(self, times: int) -> None:
         """Let the tool measure the model ``times`` over; nothing happens once it has failed."""
@@ -101,7 +106,7 @@ class _Contestant:
 
 
 Answer = str | tuple[Count, float]
-"""Why a tool failed, or what it counted and the CPU seconds of the last call."""
+"""Why a tool failed, or what it counted and the CPU seconds of the fastest call."""
 
 
 def _serve(pipe: Connection, tool: Tool, subject: Subject, model: torch.nn.Module) -> None:
@@ -123,20 +128,20 @@ def _serve(pipe: Connection, tool: Tool, subject: Subject, model: torch.nn.Modul
 
 
 def _timed(measure: Measure, given: list[tuple[torch.nn.Module, Inputs]]) -> tuple[Count, float]:
-    """What the last call counted, and how long it took.
+    """What the tool counted, and how long the fastest call took; the first of several does not count.
 
     Every call gets a model of its own, because several tools leave hooks, buffers or attributes behind; the models are
     made before anything is timed.
     """
-    count, seconds = Count(None, None), 0.0
+    count, seconds = Count(None, None), []
     gc.collect()
     gc.disable()
     for fresh, inputs in given:
         start = time.process_time()
         count = measure(fresh, inputs)
-        seconds = time.process_time() - start
+        seconds.append(time.process_time() - start)
     gc.enable()
-    return count, seconds
+    return count, min(seconds[1:] or seconds)
 
 
 def _copy(tool: Tool, subject: Subject, model: torch.nn.Module) -> tuple[torch.nn.Module, Inputs]:
