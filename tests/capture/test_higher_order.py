@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch._higher_order_ops import map as map_operator
 from torch._higher_order_ops import scan, while_loop
+from torch._ops import HigherOrderOperator
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
 import torchstat_cli as ms
@@ -84,6 +85,35 @@ def test_counted_by_their_parts(function: Callable[[Any, Tensor], Any], madds: i
     report = ms.profile(Runs(function), X, device=device)
     assert (report.total.madds, report.unknown) == (madds, ())
     assert report.provenance.assumptions == ()
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+@pytest.mark.parametrize(
+    ("function", "products"),
+    [
+        (known_branch, 2 + 2 + 1),  # forward; two weights; the input of the second layer
+        (three_rounds, 3 + 3 + 2),
+        (three_steps, 1 + 1),
+        (each_row, 1 + 1),
+    ],
+)
+def test_what_they_train(function: Callable[[Any, Tensor], Any], products: int, device: str) -> None:
+    report = ms.profile(Runs(function), X, train=True, device=device)
+    assert (report.total.madds, report.unknown) == (products * PRODUCT, ())
+
+
+@pytest.mark.parametrize("function", [known_branch, three_rounds, three_steps, each_row])
+def test_weights_that_a_branch_or_loop_closes_over_learn_in_an_observed_loop(
+    function: Callable[[Any, Tensor], Any],
+) -> None:
+    model = Runs(function)
+    call = HigherOrderOperator.__call__
+    with ms.instrument(model):
+        result = model(X)
+        sum(part.sum() for part in (result if isinstance(result, tuple) else (result,))).backward()
+    learnt = model.two if function is known_branch else model.one
+    assert all(parameter.grad is not None and parameter.grad.any() for parameter in learnt.parameters())
+    assert HigherOrderOperator.__call__ is call
 
 
 def test_the_work_lands_on_the_modules_that_do_it() -> None:

@@ -92,7 +92,7 @@ def untouched_generators() -> Iterator[None]:
             torch.cuda.set_rng_state_all(cuda_states)
 
 
-class _Switch(AbstractContextManager[None]):
+class Switch(AbstractContextManager[None]):
     """A switch of the whole process: the first run throws it, the last of those in several threads puts it back.
 
     If each put back what it found, a run that began while another was under way would leave the switch thrown.
@@ -131,8 +131,8 @@ def _leave_as_it_is(model: Any = None, **options: Any) -> Any:
     return (lambda given: given) if model is None else model
 
 
-_eager_stance = _Switch(lambda: torch.compiler.set_stance("force_eager"))
-_no_compiling = _Switch(lambda: replaced(torch, "compile", _leave_as_it_is))
+_eager_stance = Switch(lambda: torch.compiler.set_stance("force_eager"))
+_no_compiling = Switch(lambda: replaced(torch, "compile", _leave_as_it_is))
 
 
 def without_fast_paths() -> AbstractContextManager[None]:
@@ -150,4 +150,4 @@ def _fast_paths_off() -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(enabled)
 
 
-_no_fast_paths = _Switch(_fast_paths_off)
+_no_fast_paths = Switch(_fast_paths_off)

@@ -1,19 +1,23 @@
 """Operators that take functions (``torch.cond``, loops, ``flex_attention``): what their functions do is what they cost.
 
 torch hands such a call to a dispatch mode whole. Here the functions run once as often as a real run calls them, and
-every operator inside reaches the tape by itself.
+every operator inside reaches the tape by itself. Control flow runs so already above autograd: torch differentiates it
+through a graph that its compiler makes, and without the compiler the weights that a function closes over would learn
+nothing.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import torch
 from torch._ops import HigherOrderOperator
+from torch.utils._python_dispatch import _get_current_dispatch_mode
 
+from torchstat_cli.capture.guard import Switch
 from torchstat_cli.capture.operators import describe_tensors
 from torchstat_cli.capture.replacing import replaced
 from torchstat_cli.records import OpRecord
@@ -38,6 +42,27 @@ def run_higher_order(
     if name in _PLAIN:
         return True, func.py_kernels[torch._C.DispatchKey.CompositeExplicitAutograd](*args, **kwargs)
     return False, None
+
+
+def control_flow_by_parts() -> AbstractContextManager[None]:
+    """Run ``cond``, ``scan``, ``map`` and ``while_loop`` as plain Python wherever an operator tape is listening."""
+    return _by_parts
+
+
+def _call(self: HigherOrderOperator, /, *args: Any, **kwargs: Any) -> Any:
+    goes_on = getattr(_get_current_dispatch_mode(), "goes_on", None)  # of a tape; other modes have none
+    if goes_on is None or self.name() not in _CONTROL_FLOW or _is_transformed():
+        return _plain_call(self, *args, **kwargs)  # type: ignore[no-untyped-call]
+    return run_higher_order(self, args, kwargs, goes_on)[1]
+
+
+def _is_transformed() -> bool:
+    """Whether ``vmap`` or its like is at work, which have rules of their own for such operators."""
+    return torch._C._functorch.peek_interpreter_stack() is not None
+
+
+_plain_call = HigherOrderOperator.__call__
+_by_parts = Switch(lambda: replaced(HigherOrderOperator, "__call__", _call))
 
 
 @contextmanager
@@ -92,3 +117,4 @@ def _map(function: Callable[..., Any], xs: Any, additional: Any = ()) -> Any:
 
 _PLAIN = ("flex_attention", "flex_attention_backward", "invoke_subgraph", "out_dtype")  # torch's own form will do
 _BY_PARTS: dict[str, Callable[..., Any]] = {"cond": _cond, "scan": _scan, "map_impl": _map}
+_CONTROL_FLOW = frozenset((*_BY_PARTS, "while_loop"))

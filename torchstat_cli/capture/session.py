@@ -14,7 +14,7 @@ from torch import nn
 
 from torchstat_cli.capture.buffers import MetadataRow, Slot
 from torchstat_cli.capture.guard import untouched, untouched_generators, without_compiler, without_fast_paths
-from torchstat_cli.capture.higher_order import plain_flex_attention
+from torchstat_cli.capture.higher_order import control_flow_by_parts, plain_flex_attention
 from torchstat_cli.capture.hooks import CaptureHooks
 from torchstat_cli.capture.leaves import Site, find_sites
 from torchstat_cli.capture.literals import literals_keep_values
@@ -70,6 +70,7 @@ class Session:
             stack.callback(setattr, self, "_open", False)
             self._open = True
             stack.enter_context(without_compiler())
+            stack.enter_context(control_flow_by_parts())
             stack.enter_context(without_fast_paths())
             stack.callback(self.hooks.detach)
             self.hooks.attach()

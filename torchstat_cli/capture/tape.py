@@ -11,7 +11,7 @@ from torch._ops import HigherOrderOperator, OpOverload
 from torch.nn import Parameter
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from torchstat_cli.capture.higher_order import describe_higher_order, run_higher_order
+from torchstat_cli.capture.higher_order import GoesOn, describe_higher_order, run_higher_order
 from torchstat_cli.capture.keys import call_key
 from torchstat_cli.capture.liveness import Liveness
 from torchstat_cli.capture.memo import Memo
@@ -79,6 +79,13 @@ class OperatorTape(TorchDispatchMode):
         return False
 
     @property
+    def goes_on(self) -> GoesOn | None:
+        """Says whether a loop goes on, given its condition and how often it ran; None while the tape is paused."""
+        if self.paused:
+            return None
+        return _goes_on if self._values is None else self._values.goes_on
+
+    @property
     def events(self) -> Iterable[tuple[OpRecord, int, int]]:
         """Every distinct ``(record, module index)`` with its number of calls, in order of first appearance."""
         return ((self._records[number], module, calls) for (number, module), calls in self._calls.items())
@@ -121,9 +128,8 @@ class OperatorTape(TorchDispatchMode):
     def _run_higher_order(
         self, func: HigherOrderOperator, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[OpRecord | None, Any]:
-        goes_on = _goes_on if self._values is None else self._values.goes_on
         with self:
-            by_parts, result = run_higher_order(func, args, kwargs, goes_on)
+            by_parts, result = run_higher_order(func, args, kwargs, self.goes_on or _goes_on)
         if by_parts:
             return None, result
         result = func(*args, **kwargs)
