@@ -27,6 +27,8 @@ def usual_inputs(model_class: Any, config: Any) -> dict[str, torch.Tensor] | Non
     """Keyword arguments of one ordinary forward call, batch 1, on the CPU; None for a kind of input unknown here."""
     main = model_class.main_input_name
     accepted = inspect.signature(model_class.forward).parameters
+    if hasattr(config, "lags_sequence") and "past_time_features" in accepted:
+        return _lagged_series(config)
     inputs: dict[str, torch.Tensor] = {}
     for name in [main] if isinstance(main, str) else main:
         if name not in _MAKERS or (name == "past_values" and not hasattr(config, "num_input_channels")):
@@ -150,6 +152,26 @@ def _waveform(config: Any) -> torch.Tensor:
 def _series(config: Any) -> torch.Tensor:
     """A time series (1, steps, channels) of models that take nothing else."""
     return torch.zeros(1, config.context_length, config.num_input_channels)
+
+
+def _lagged_series(config: Any) -> dict[str, torch.Tensor]:
+    """A time series that is also read a season ago and more, its calendar, and what followed, as in a training step."""
+    past, future = config.context_length + max(config.lags_sequence), config.prediction_length
+    width = (config.input_size,) if config.input_size > 1 else ()
+    inputs = {
+        "past_values": torch.zeros(1, past, *width),
+        "past_time_features": torch.zeros(1, past, config.num_time_features),
+        "past_observed_mask": torch.ones(1, past, *width),
+        "future_values": torch.zeros(1, future, *width),
+        "future_time_features": torch.zeros(1, future, config.num_time_features),
+    }
+    if config.num_static_categorical_features:
+        inputs["static_categorical_features"] = torch.zeros(
+            1, config.num_static_categorical_features, dtype=torch.int64
+        )
+    if config.num_static_real_features:
+        inputs["static_real_features"] = torch.zeros(1, config.num_static_real_features)
+    return inputs
 
 
 def _vectors(config: Any) -> torch.Tensor:

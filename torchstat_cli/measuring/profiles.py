@@ -111,8 +111,11 @@ def profile_live(
 
 def _missing_inputs(spec: str, model: nn.Module) -> InputError:
     parameters = [p for p in inspect.signature(model.forward).parameters.values() if p.default is p.empty]
-    wanted = ", ".join(p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY))
+    wanted = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    if len(wanted) > 1:
+        remedy = f"give each: {' '.join(f'--input {name}=SHAPE' for name in wanted)} (or --inputs module:function)"
+    else:
+        remedy = "give one: --input 1,3,224,224 (or --inputs module:function)"
     return InputError(
-        f"{spec} does not say what input it takes; its forward wants {wanted or 'something'}",
-        "give one: --input 1,3,224,224 (or --inputs module:function)",
+        f"{spec} does not say what input it takes; its forward wants {', '.join(wanted) or 'something'}", remedy
     )
