@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 import torchstat_cli as ms
 from benchmarks.memory_cases import Case
 from torchstat_cli.capture.allocator import cpu_changes
+from torchstat_cli.capture.guard import without_fast_paths
 
 PHASES = ("forward", "step 1", "step 2")
 
@@ -47,7 +47,7 @@ def real(case: Case, optimizer: str, device: str) -> Peaks:
     )
     measure = _Cpu(held) if device == "cpu" else _Cuda(held, device)
     model.eval()
-    with torch.inference_mode(), _layers_in_parts():
+    with torch.inference_mode(), without_fast_paths():
         model(**inputs)  # what libraries make on their first call is not the model's
         peaks = {"forward": measure.peak(lambda: model(**inputs))}
     model.train()
@@ -57,17 +57,6 @@ def real(case: Case, optimizer: str, device: str) -> Peaks:
     for phase in PHASES[1:]:
         peaks[phase] = measure.peak(loop.step)
     return peaks
-
-
-@contextmanager
-def _layers_in_parts() -> Iterator[None]:
-    """Without the fused operator for a whole transformer layer, which hides its parts."""
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(before)
 
 
 @dataclass

@@ -75,6 +75,17 @@ def test_sparse_product(device: str) -> None:
     assert report.unknown == ()
 
 
+@pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr])
+@pytest.mark.parametrize("options", [{}, {"device": "cpu"}, {"memory": True}])
+def test_sparse_buffer(layout: torch.layout, options: dict[str, Any]) -> None:
+    """4 stored elements times 4 columns: on meta a sparse tensor must not seem to store nothing."""
+    model = Custom(lambda self, x: self.eye @ self.inner(x), inner=linear())
+    model.register_buffer("eye", quietly(torch.eye(4).to_sparse, layout=layout))
+    report = ms.profile(model, torch.zeros(4, 4), **options)
+    assert report.total.madds == 2 * LINEAR + 4 * 4
+    assert (report.total.buffers, report.unknown) == (16, ())
+
+
 def ragged(layout: torch.layout) -> Tensor:
     """2 and 3 rows of 4."""
     nested: Tensor = quietly(torch.nested.nested_tensor, [torch.zeros(2, 4), torch.zeros(3, 4)], layout=layout)

@@ -60,15 +60,14 @@ class MetadataRow:
         values: its memory, zeros; made when not given.
     """
 
-    __slots__ = ("_input", "calls", "module", "name", "tensor", "values", "waits")
+    __slots__ = ("begun", "calls", "module", "name", "tensor", "values")
 
     def __init__(self, module: nn.Module, values: Numbers | None = None) -> None:
         self.module = module
         self.name: str | None = None  # of the registered buffer
         self.values: Numbers = _memory(1)[0] if values is None else values
         self.calls = 0  # the same number as in the row, where it is read faster
-        self.waits = False  # the first call has begun and not ended
-        self._input: list[int] = []  # its encoded input shapes, to be written with the output's
+        self.begun: list[int] | None = None  # the first call's encoded input shapes, until it ends
         self.tensor: torch.Tensor | None = None  # the same memory, once registered
 
     @classmethod
@@ -100,18 +99,17 @@ class MetadataRow:
     def write_input(self, order: int, shapes: tuple[Shape, ...]) -> None:
         """Note that the first call begins: its place in the order, and every input shape."""
         self.values[_ORDER] = order
-        self._input = _encode(shapes)
-        self.waits = True
+        self.begun = _encode(shapes)
 
     def write_output(self, shapes: tuple[Shape, ...], dtype: torch.dtype | None) -> None:
         """Note the end of the first call: every input and output shape, and the dtype of the first output."""
-        self.waits = False
-        given, made = self._input, _encode(shapes)
+        given, made = self.begun or [], _encode(shapes)
+        self.begun = None
         end = _HEAD + len(given) + len(made)
         if end > len(self.values):
             self._grow(end)
         code = 0 if dtype is None else _DTYPE_CODES.get(dtype, 0)
-        self.values[_DTYPE:end] = [code, len(given), len(made), *given, *made]  # numpy is slow to write one by one
+        self.values[_DTYPE:end] = [code, len(given), len(made), *given, *made]  # at once: numpy takes long for each
 
     def read(self) -> Seen:
         """All that is written in the row."""

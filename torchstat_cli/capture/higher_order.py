@@ -50,10 +50,11 @@ def control_flow_by_parts() -> AbstractContextManager[None]:
 
 
 def _call(self: HigherOrderOperator, /, *args: Any, **kwargs: Any) -> Any:
-    goes_on = getattr(_get_current_dispatch_mode(), "goes_on", None)  # of a tape; other modes have none
-    if goes_on is None or self.name() not in _CONTROL_FLOW or _is_transformed():
+    tape: Any = _get_current_dispatch_mode()
+    listening = hasattr(tape, "goes_on") and not tape.paused  # other modes have no such thing
+    if not listening or self.name() not in _CONTROL_FLOW or _is_transformed():
         return _plain_call(self, *args, **kwargs)  # type: ignore[no-untyped-call]
-    return run_higher_order(self, args, kwargs, goes_on)[1]
+    return run_higher_order(self, args, kwargs, tape.goes_on)[1]
 
 
 def _is_transformed() -> bool:

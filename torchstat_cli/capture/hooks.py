@@ -89,7 +89,8 @@ class _Leave(_Hook):
         if error is not None:
             hooks.note_failure(error, index, _shapes_of_call(args, kwargs))
         running = hooks.running
-        if row.waits and (row.calls == 1 or index not in running[1:-1]):  # a module that calls itself ends inside first
+        # A module that calls itself ends inside first.
+        if row.begun is not None and (row.calls == 1 or index not in running[1:-1]):
             first = output if isinstance(output, torch.Tensor) else next(tensors_in(output), None)
             row.write_output(shapes_in(output), None if first is None else first.dtype)
         # Down to this module: an exception may have skipped the hooks of modules below it.

@@ -65,21 +65,17 @@ _PLAIN = _SETTINGS | {type(None)}
 def own_attributes(module: nn.Module) -> list[tuple[str, Any]]:
     """What was set on the module beyond what torch sets on every one."""
     attributes, given = vars(module), len(_SET_BY_TORCH)
-    if tuple(islice(attributes, given)) == _SET_BY_TORCH:  # by far the most modules, and asked several times of each
-        own = islice(attributes.items(), given, None)
-    else:
-        own = islice(attributes.items(), None)
-    return [item for item in own if item[0] not in _OF_TORCH]
+    start = given if tuple(islice(attributes, given)) == _SET_BY_TORCH else 0
+    return [item for item in islice(attributes.items(), start, None) if item[0] not in _OF_TORCH]
 
 
 def plain_attributes(own: list[tuple[str, Any]]) -> Mapping[str, Any]:
     """The settings among a module's own attributes: public numbers, booleans, strings and tuples of those."""
     settings: dict[str, Any] = {}
     for name, value in own:
-        if name[:1] == "_":
+        if name.startswith("_"):
             continue
-        kind = type(value)
-        if kind in _SETTINGS or isinstance(value, (int, float, str)):
+        if isinstance(value, (int, float, str)):
             settings[name] = value
         elif isinstance(value, tuple) and _is_setting(value):
             settings[name] = list(value)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.parameter import Parameter, is_lazy
+from torch.nn.parameter import is_lazy
 
 from torchstat_cli.capture.buffers import BUFFER_NAME, MetadataRow
 from torchstat_cli.capture.leaves import Site, own_attributes, plain_attributes
@@ -69,11 +69,6 @@ def _owned(registry: Any) -> list[tuple[str, Tensor]]:
 
 
 def _record(name: str, tensor: Tensor, touched: set[int]) -> OwnedTensor:
-    key, kind = id(tensor), type(tensor)
-    if kind is Parameter or kind is Tensor:
-        numel, nbytes = tensor.numel(), tensor.nbytes
-    elif is_lazy(tensor):
-        numel, nbytes = 0, 0
-    else:
-        numel, nbytes = tensor.numel(), stored_bytes(tensor)
+    key = id(tensor)
+    numel, nbytes = (0, 0) if is_lazy(tensor) else (tensor.numel(), stored_bytes(tensor))
     return OwnedTensor(name, key, numel, nbytes, tensor.requires_grad, key in touched)

@@ -67,6 +67,7 @@ class OperatorTape(TorchDispatchMode):
         self._knows = knows
         self._memo = memo
         self._values = values
+        self.goes_on: GoesOn = _goes_on if values is None else values.goes_on
         self._calls: dict[tuple[int, int], int] = {}  # (record number, module index) -> calls
         self._records: dict[int, OpRecord] = {}
         self._ways: dict[OpOverload, _Way] = {}
@@ -77,13 +78,6 @@ class OperatorTape(TorchDispatchMode):
     def _should_skip_dynamo(cls) -> bool:
         """Leave the dispatch function unwrapped: torch's wrapper imports the compiler on the first operator, 0.9 s."""
         return False
-
-    @property
-    def goes_on(self) -> GoesOn | None:
-        """Says whether a loop goes on, given its condition and how often it ran; None while the tape is paused."""
-        if self.paused:
-            return None
-        return _goes_on if self._values is None else self._values.goes_on
 
     @property
     def events(self) -> Iterable[tuple[OpRecord, int, int]]:
@@ -129,7 +123,7 @@ class OperatorTape(TorchDispatchMode):
         self, func: HigherOrderOperator, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[OpRecord | None, Any]:
         with self:
-            by_parts, result = run_higher_order(func, args, kwargs, self.goes_on or _goes_on)
+            by_parts, result = run_higher_order(func, args, kwargs, self.goes_on)
         if by_parts:
             return None, result
         result = func(*args, **kwargs)

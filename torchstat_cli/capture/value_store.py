@@ -97,10 +97,25 @@ def meta_like(tensor: torch.Tensor) -> torch.Tensor:
             twin.requires_grad = tensor.requires_grad
             return twin
     else:
-        twin = tensor.detach().to("meta")
+        twin = _meta_parts(tensor.detach())
     if isinstance(tensor, Parameter):
         return Parameter(twin, requires_grad=tensor.requires_grad)
     return twin.requires_grad_() if tensor.requires_grad and tensor.is_leaf else twin
+
+
+def _meta_parts(tensor: torch.Tensor) -> torch.Tensor:
+    """A meta tensor of the same layout; a sparse one stores as many elements, of which ``to("meta")`` keeps none."""
+    if tensor.layout is torch.sparse_coo:
+        parts = tensor._indices().to(_META), tensor._values().to(_META)
+        return torch.sparse_coo_tensor(*parts, tensor.shape, is_coalesced=tensor.is_coalesced(), check_invariants=False)
+    if tensor.layout in (torch.sparse_csr, torch.sparse_bsr):
+        parts = tensor.crow_indices().to(_META), tensor.col_indices().to(_META)
+    elif tensor.layout in (torch.sparse_csc, torch.sparse_bsc):
+        parts = tensor.ccol_indices().to(_META), tensor.row_indices().to(_META)
+    else:
+        return tensor.to(_META)
+    values, layout = tensor.values().to(_META), tensor.layout
+    return torch.sparse_compressed_tensor(*parts, values, tensor.shape, layout=layout, check_invariants=False)
 
 
 def _is_parameter(tensor: torch.Tensor) -> bool:
