@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from itertools import islice
+from collections.abc import Iterator, Mapping
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import torch
@@ -54,6 +54,12 @@ def unwrap(model: nn.Module) -> tuple[nn.Module, str | None]:
         else:
             break
     return model, note
+
+
+def home_of(model: nn.Module) -> torch.device:
+    """The device of the first parameter or buffer, the CPU without one."""
+    tensors: Iterator[torch.Tensor] = chain(model.parameters(), model.buffers())
+    return next((tensor.device for tensor in tensors), torch.device("cpu"))
 
 
 _SET_BY_TORCH = tuple(vars(nn.Module()))  # on every module, and as a rule before anything else

@@ -14,6 +14,7 @@ from torch import nn
 
 from torchstat_cli.capture.allocator import allocator_peak
 from torchstat_cli.capture.attention import attention_backend
+from torchstat_cli.capture.leaves import home_of
 from torchstat_cli.capture.liveness import watching_resizes
 from torchstat_cli.capture.memo import Memo, shared_memo
 from torchstat_cli.capture.recurrent import recurrent_layers_of_the_cpu
@@ -43,7 +44,7 @@ class RunOptions:
 
     def is_of_cpu(self, model: nn.Module) -> bool:
         """Whether a run of ``model`` is one on the CPU or stands for one: a named attention backend is a GPU's."""
-        return self.attention == "auto" if self.on_meta else _device(model).type == "cpu"
+        return self.attention == "auto" if self.on_meta else home_of(model).type == "cpu"
 
 
 def record_run(
@@ -133,8 +134,4 @@ def _measured(model: nn.Module, args: Any, kwargs: Any, knows: Knows, options: R
             with torch.inference_mode():
                 run.model(*run.args, **run.kwargs)
 
-        return allocator_peak(repeat, _device(run.model), held)
-
-
-def _device(model: nn.Module) -> torch.device:
-    return next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
+        return allocator_peak(repeat, home_of(run.model), held)

@@ -6,7 +6,7 @@ import inspect
 
 from torch import nn
 
-from torchstat_cli.capture.leaves import unwrap
+from torchstat_cli.capture.leaves import home_of, unwrap
 from torchstat_cli.capture.sharding import refuse_sharded
 from torchstat_cli.errors import InputError, PlacementError, UsageError
 from torchstat_cli.loading import (
@@ -27,7 +27,6 @@ from torchstat_cli.measuring.rungs import (
     Rung,
     as_rung,
     floating_dtype,
-    home_of,
     live_inputs,
     live_rungs,
     spec_rungs,

@@ -13,7 +13,7 @@ from itertools import chain
 import torch
 from torch import nn
 
-from torchstat_cli.capture.leaves import unwrap
+from torchstat_cli.capture.leaves import home_of, unwrap
 from torchstat_cli.capture.sharding import refuse_sharded
 from torchstat_cli.errors import BuildError, UsageError
 from torchstat_cli.loading import (
@@ -105,9 +105,3 @@ def floating_dtype(model: nn.Module) -> torch.dtype:
     """The dtype of the first floating parameter or buffer, torch's default without one."""
     tensors = chain(model.parameters(), model.buffers())
     return next((tensor.dtype for tensor in tensors if tensor.is_floating_point()), torch.get_default_dtype())
-
-
-def home_of(model: nn.Module) -> torch.device:
-    """The device of the first parameter or buffer, the CPU without one."""
-    tensors: Iterator[torch.Tensor] = chain(model.parameters(), model.buffers())
-    return next((tensor.device for tensor in tensors), torch.device("cpu"))
