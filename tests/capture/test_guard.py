@@ -5,14 +5,18 @@ from __future__ import annotations
 import contextlib
 import random
 import sys
+from collections import OrderedDict, UserDict
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from tests.capture.containers import FrozenDict, FrozenList, FrozenOrderedDict, WriteOnce
 from tests.capture.modules import Custom, linear
-from torchstat_cli.capture.guard import untouched, untouched_generators, without_compiler, without_fast_paths
+from torchstat_cli.capture.guard import Snapshot, untouched, untouched_generators, without_compiler, without_fast_paths
+from torchstat_cli.errors import ModelError
 
 
 def test_attributes_of_every_module_come_back() -> None:
@@ -49,6 +53,69 @@ def test_replaced_containers_come_back_with_their_content() -> None:
         model.history = [3]
     assert model.history is original
     assert original == [1]
+
+
+@pytest.mark.parametrize(
+    "container", [FrozenDict(a=1), FrozenOrderedDict(b=1, a=2), FrozenList([1, 2]), WriteOnce(a=1), UserDict(a=1)]
+)
+def test_container_that_refuses_changes_is_not_asked_to_change(container: Any) -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    model[0].settings = container
+    before, weight = repr(container), model[1].weight
+    with untouched(tuple(model.modules())):
+        model[0].extra = 1
+        model[1]._parameters["weight"] = nn.Parameter(torch.empty(2, 2, device="meta"))
+    assert model[1].weight is weight
+    assert model[0].settings is container
+    assert repr(container) == before
+    assert not hasattr(model[0], "extra")
+
+
+@pytest.mark.parametrize("container", [FrozenDict(a=1), FrozenOrderedDict(b=1, a=2), FrozenList([1, 2])])
+def test_container_that_refuses_its_own_changes_is_filled_again_all_the_same(container: Any) -> None:
+    model = linear()
+    model.settings = container
+    before = repr(container)
+    with untouched(tuple(model.modules())):
+        if isinstance(container, list):
+            list.append(container, 3)
+        else:
+            dict.__setitem__(container, "b", 3)
+    assert repr(container) == before
+
+
+def test_order_of_an_ordered_dict_comes_back() -> None:
+    model = linear()
+    model.order = OrderedDict(a=1, b=2)
+    with untouched(tuple(model.modules())):
+        model.order.move_to_end("a")
+    assert list(model.order) == ["a", "b"]
+
+
+class Fickle:
+    """A key that cannot be hashed any more after a while."""
+
+    broken = False
+
+    def __hash__(self) -> int:
+        if Fickle.broken:
+            raise RuntimeError("no hash today")
+        return 1
+
+
+def test_parameters_are_back_even_where_a_container_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    model[0].seen, model[1].seen = {Fickle()}, [1]
+    weight = model[1].weight
+    snapshot = Snapshot(tuple(model.modules()))
+    model[1]._parameters["weight"] = nn.Parameter(torch.empty(2, 2, device="meta"))
+    model[0].seen.clear()
+    model[1].seen.clear()
+    monkeypatch.setattr(Fickle, "broken", True)
+    with pytest.raises(ModelError, match="a set that the model holds"):
+        snapshot.restore()
+    assert model[1].weight is weight
+    assert model[1].seen == [1]
 
 
 def test_random_numbers_go_on_where_they_were() -> None:

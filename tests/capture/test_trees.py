@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_sequence
 
+from tests.capture.containers import FrozenDict, Label, Unordered
 from torchstat_cli.capture.trees import map_tensors, shapes_in, tensors_in
 
 ONE, TWO = torch.zeros(1), torch.zeros(2)
@@ -46,10 +47,19 @@ class KeyValueCache:
         (KeyValueCache(), ((1,), (2,))),
         (torch.zeros(()), ((),)),
         (Record, ()),
+        (Label((ONE, 2)), ((1,),)),
+        ([Unordered((TWO,))], ((2,),)),
+        (FrozenDict(a=ONE), ((1,),)),
     ],
 )
 def test_shapes(value: Any, shapes: tuple[tuple[int, ...], ...]) -> None:
     assert shapes_in(value) == shapes
+
+
+def test_tuple_of_a_class_of_its_own_is_kept_where_it_holds_no_tensor() -> None:
+    """Its constructor may take anything; its length may be undefined."""
+    label = Label((0, 1))
+    assert map_tensors((label, ONE), torch.clone)[0] is label
 
 
 def test_value_that_contains_itself_is_visited_once() -> None:

@@ -12,6 +12,7 @@ from torch import nn
 
 import sample_models
 import torchstat_cli as ms
+from tests.capture.containers import FrozenOrderedDict, Label
 from torchstat_cli.errors import ForwardError
 from torchstat_cli.loading import default_inputs, find_model
 
@@ -156,3 +157,24 @@ def test_sample_models_are_left_alone(name: str) -> None:
     except ForwardError:
         assert name in ("raises_mid_forward", "needs_another_shape")
     assert state_of(model) == before
+
+
+@pytest.mark.parametrize("options", [{}, {"memory": True}, {"train": True}, {"device": "cpu"}])
+def test_frozen_settings_cost_a_live_model_nothing(options: dict[str, Any]) -> None:
+    """diffusers' configurations refuse changes, e3nn's labels have no length."""
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))
+    model[0].settings, model[0].label = FrozenOrderedDict(width=4), Label((0, 1))
+    before = state_of(model)
+    report = ms.profile(model, torch.ones(1, 4), **options)
+    # A training step also multiplies for the gradients of both weights, and of the second layer's input.
+    assert report.total.madds == (4 * 4 + 4 * 2 if "train" not in options else 2 * 4 * 4 + 3 * 4 * 2)
+    assert state_of(model) == before
+    assert model[0].settings == {"width": 4}
+
+
+def test_model_may_return_a_tuple_without_a_length() -> None:
+    class Labeled(nn.Linear):
+        def forward(self, features: torch.Tensor) -> Any:
+            return super().forward(features), Label((0, 1))
+
+    assert ms.profile(Labeled(4, 4), torch.ones(1, 4), memory=True).total.madds == 16

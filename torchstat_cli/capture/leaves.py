@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from torchstat_cli.capture.trees import items_of
+
 _Script = torch.jit.ScriptModule
 
 
@@ -83,13 +85,13 @@ def plain_attributes(own: list[tuple[str, Any]]) -> Mapping[str, Any]:
             continue
         if isinstance(value, (int, float, str)):
             settings[name] = value
-        elif isinstance(value, tuple) and _is_setting(value):
-            settings[name] = list(value)
+        elif isinstance(value, tuple) and _are_settings(items := items_of(value)):
+            settings[name] = items
     return settings
 
 
-def _is_setting(value: tuple[Any, ...]) -> bool:
-    return _SETTINGS.issuperset(map(type, value)) or all(isinstance(item, (int, float, str)) for item in value)
+def _are_settings(items: list[Any]) -> bool:
+    return _SETTINGS.issuperset(map(type, items)) or all(isinstance(item, (int, float, str)) for item in items)
 
 
 def loose_values(module: nn.Module) -> list[tuple[str, Any]]:
@@ -100,6 +102,6 @@ def loose_values(module: nn.Module) -> list[tuple[str, Any]]:
         if type(value) not in _PLAIN
         and (
             isinstance(value, torch.Tensor)
-            or (isinstance(value, (list, tuple)) and not _PLAIN.issuperset(map(type, value)))
+            or (isinstance(value, (list, tuple)) and not _PLAIN.issuperset(map(type, items_of(value))))
         )
     ]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch.nn.utils.rnn import PackedSequence
 
+_CONTAINERS = (tuple, list, set, frozenset, dict)
 _RECORD_NAMES = ("Cache", "Layer", "Output")
 
 
@@ -23,10 +26,10 @@ def _walk(value: object, seen: set[int]) -> Iterator[torch.Tensor]:
         return
     if value is None or isinstance(value, (int, float, complex, str, bytes)) or id(value) in seen:
         return
-    if isinstance(value, Mapping):
+    if isinstance(value, _CONTAINERS):
+        children = items_of(value)
+    elif isinstance(value, Mapping):
         children = list(value.values())
-    elif isinstance(value, (tuple, list, set, frozenset)):
-        children = list(value)
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         children = [getattr(value, field.name, None) for field in dataclasses.fields(value)]
     elif type(value).__name__.endswith(_RECORD_NAMES) and not isinstance(value, torch.nn.Module):
@@ -37,6 +40,19 @@ def _walk(value: object, seen: set[int]) -> Iterator[torch.Tensor]:
     seen.add(id(value))
     for child in children:
         yield from _walk(child, seen)
+
+
+def items_of(value: Any) -> list[Any]:
+    """The items of a tuple, list or set, the values of a dict.
+
+    They are asked of the base class: one with methods of its own may refuse to be measured, or walk differently.
+    """
+    if isinstance(value, OrderedDict):
+        return [item for _, item in OrderedDict.items(value)]
+    if isinstance(value, dict):
+        return [*dict.values(value)]
+    kind = next(kind for kind in _CONTAINERS if isinstance(value, kind))
+    return [*kind.__iter__(value)]
 
 
 def stored_bytes(tensor: torch.Tensor) -> int:
@@ -58,11 +74,14 @@ def map_tensors(value: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> A
         order = [map_tensors(item, change) for item in (value.sorted_indices, value.unsorted_indices)]
         return PackedSequence(change(value.data), value.batch_sizes, *order)
     if isinstance(value, tuple):
-        items = [map_tensors(item, change) for item in value]
+        items = items_of(value)
+        changed_items = [map_tensors(item, change) for item in items]
         if type(value) is tuple:
-            return tuple(items)
-        # A named tuple takes its fields one by one, other tuple types an iterable (torch.Size).
-        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+            return tuple(changed_items)
+        if all(map(operator.is_, items, changed_items)):
+            return value  # a class of labels, say, whose constructor takes something else
+        # A named tuple takes its fields one by one, other tuple types an iterable.
+        return type(value)(*changed_items) if hasattr(value, "_fields") else type(value)(changed_items)
     if type(value) is list:
         return [map_tensors(item, change) for item in value]
     if isinstance(value, dict):

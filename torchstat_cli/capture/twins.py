@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from torchstat_cli.capture.leaves import loose_values
-from torchstat_cli.capture.trees import map_tensors
+from torchstat_cli.capture.trees import items_of, map_tensors
 from torchstat_cli.capture.values import KnownValues
 
 
@@ -84,4 +84,4 @@ def _replace_tensors(modules: Iterable[nn.Module], change: Callable[[Tensor], Te
 def _holds_tensor(value: Any) -> bool:
     if isinstance(value, Tensor):
         return True
-    return isinstance(value, (list, tuple)) and any(_holds_tensor(item) for item in value)
+    return isinstance(value, (list, tuple)) and any(map(_holds_tensor, items_of(value)))
