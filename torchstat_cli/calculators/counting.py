@@ -35,6 +35,14 @@ def contraction(op: OpRecord, products: int, extra_flops: int = 0) -> Cost:
     return Cost(madds=madds, flops=2 * madds + extra_flops * (2 if scale == 4 else 1))
 
 
+def additions(elements: int, sums: int) -> int:
+    """Additions (or comparisons) that join ``elements`` into ``sums`` results: one per element, less one per result.
+
+    Results without elements take none.
+    """
+    return max(elements - sums, 0)
+
+
 def argument(op: OpRecord, name: str, default: Any = None) -> Any:
     """A plain argument, ``default`` when it is absent or ``None``."""
     value = op.arguments.get(name)

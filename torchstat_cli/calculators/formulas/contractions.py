@@ -5,7 +5,15 @@ from __future__ import annotations
 from math import prod
 
 from torchstat_cli.calculators.builtin import BUILTIN
-from torchstat_cli.calculators.counting import DERIVED, argument, broadcast, contraction, first_tensor, per_element
+from torchstat_cli.calculators.counting import (
+    DERIVED,
+    additions,
+    argument,
+    broadcast,
+    contraction,
+    first_tensor,
+    per_element,
+)
 from torchstat_cli.records import Cost, OpRecord, TensorRecord
 
 # Every product of matrices: each output element sums K products, K the last axis of the left operand.
@@ -29,7 +37,9 @@ def sparse_product(op: OpRecord) -> Cost | None:
 def rowwise_dot_product(op: OpRecord) -> Cost:
     """A dot product of two vectors; of batches of them products and a sum, as torch does it: no MAdds."""
     elements = prod(broadcast(*(tensor.shape for tensor in op.inputs)))
-    return dot_product(op) if not op.output.shape else per_element(op, 1, 2 * elements - op.output.numel)
+    return (
+        dot_product(op) if not op.output.shape else per_element(op, 1, elements + additions(elements, op.output.numel))
+    )
 
 
 @BUILTIN.formula("aten.dot", "aten.vdot")

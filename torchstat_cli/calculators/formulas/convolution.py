@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from torchstat_cli.calculators.builtin import BUILTIN
-from torchstat_cli.calculators.counting import argument, contraction, first_tensor
+from torchstat_cli.calculators.counting import additions, argument, contraction, first_tensor
 from torchstat_cli.records import Cost, OpRecord, TensorRecord
 
 # weight is [Cout, Cin/groups, *kernel] of a plain and [Cin, Cout/groups, *kernel] of a transposed convolution, so the
@@ -86,7 +86,7 @@ def convolution_backward(op: OpRecord) -> Cost:
     grad, given = op.tensor("grad_output"), first_tensor(op, "input", "self")
     mask = argument(op, "output_mask", (True, True, True))
     positions = given if argument(op, "transposed", False) else grad
-    bias_sum = grad.numel - grad.shape[1] if mask[2] else 0
+    bias_sum = additions(grad.numel, grad.shape[1]) if mask[2] else 0
     return contraction(op, _products(positions, op.tensor("weight")) * sum(map(bool, mask[:2])), bias_sum)
 
 
@@ -95,7 +95,7 @@ def time_convolution_backward(op: OpRecord) -> Cost:
     """MAdds of the forward twice; the bias gradient sums each channel."""
     grad = op.tensor("self")
     kernel, channels, _ = op.tensor("weight").shape
-    return contraction(op, 2 * grad.numel * kernel * channels, grad.numel - grad.shape[-1])
+    return contraction(op, 2 * grad.numel * kernel * channels, additions(grad.numel, grad.shape[-1]))
 
 
 def _products(positions: TensorRecord, weight: TensorRecord) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from math import prod
 
 from torchstat_cli.calculators.builtin import BUILTIN
-from torchstat_cli.calculators.counting import DERIVED, argument, contraction
+from torchstat_cli.calculators.counting import DERIVED, additions, argument, contraction
 from torchstat_cli.records import Cost, OpRecord, Shape
 
 Axes = dict[str, int]
@@ -30,7 +30,7 @@ def einsum(op: OpRecord) -> Cost:
         madds, flops = madds + pair_madds, flops + pair_flops
         operands.insert(len(operands) if path else 0, joined)
     last = operands[0]
-    flops += _size(last) - _size(_kept(last, output))
+    flops += additions(_size(last), _size(_kept(last, output)))
     return contraction(op, madds, flops)
 
 
@@ -58,7 +58,7 @@ def trilinear(op: OpRecord) -> Cost:
 def _contract(left: Axes, right: Axes, needed: set[str]) -> tuple[int, int, Axes]:
     """Multiply-adds and additions of one pair, and the axes of its result."""
     trimmed_left, trimmed_right = _kept(left, needed | set(right)), _kept(right, needed | set(left))
-    sums = _size(left) - _size(trimmed_left) + _size(right) - _size(trimmed_right)
+    sums = additions(_size(left), _size(trimmed_left)) + additions(_size(right), _size(trimmed_right))
     union = trimmed_left | trimmed_right
     joined = _kept(union, needed)
     if len(joined) == len(union):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from torchstat_cli.calculators.builtin import BUILTIN
-from torchstat_cli.calculators.counting import DERIVED, argument, per_element
+from torchstat_cli.calculators.counting import DERIVED, additions, argument, per_element
 from torchstat_cli.records import Cost, OpRecord
 
 _SUM, _MEAN, _MAX = range(3)  # torch's numbers of the modes of an embedding bag
@@ -74,7 +74,7 @@ def embedding_backward(op: OpRecord) -> Cost:
 def embedding_bag(op: OpRecord) -> Cost:
     """Looked-up elements less output elements; a mean divides, per-sample weights multiply."""
     gathered = op.tensor("indices").numel * op.tensor("weight").shape[-1]
-    flops = max(gathered - op.output.numel, 0)
+    flops = additions(gathered, op.output.numel)
     if argument(op, "mode", _SUM) == _MEAN:
         flops += op.output.numel
     if op.has_tensor("per_sample_weights"):

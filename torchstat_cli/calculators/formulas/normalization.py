@@ -155,7 +155,8 @@ def _by_running_statistics(op: OpRecord, groups: int) -> Cost:
 
 
 def _channels(op: OpRecord) -> int:
-    return first_tensor(op, "input").shape[1]
+    shape = first_tensor(op, "input").shape
+    return shape[1] if len(shape) > 1 else shape[0]  # torch takes a vector where it is empty
 
 
 def _rows(op: OpRecord) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from torchstat_cli.calculators.builtin import BUILTIN
-from torchstat_cli.calculators.counting import DERIVED, argument, first_tensor
+from torchstat_cli.calculators.counting import DERIVED, additions, argument, first_tensor
 from torchstat_cli.records import Cost, OpRecord
 
 # N elements, R groups with statistics of their own, D elements of weight and bias. x^ = (x - mean) * rstd is 2N.
@@ -45,9 +45,9 @@ def batch_norm_backward(op: OpRecord) -> Cost:
     through_statistics = mask[0] and train
     flops = 0
     if mask[1] or through_statistics:
-        flops += 4 * elements - channels
+        flops += 3 * elements + additions(elements, channels)
     if mask[2] or through_statistics:
-        flops += elements - channels
+        flops += additions(elements, channels)
     if mask[0]:
         flops += 4 * elements + 3 * channels if train else elements + 3 * channels
     return Cost(flops=flops)
@@ -58,7 +58,7 @@ def batch_norm_backward_reduce(op: OpRecord) -> Cost:
     """4 per element less 1 per channel: the sums of grad and of grad * (x - mean)."""
     # subtract N, multiply N, two sums N - C, and rstd once per channel for grad_weight
     given = op.tensor("input")
-    return Cost(flops=4 * given.numel - given.shape[1])
+    return Cost(flops=2 * given.numel + 2 * additions(given.numel, given.shape[1]) + given.shape[1])
 
 
 @BUILTIN.formula("aten.batch_norm_backward_elemt", source=DERIVED)
@@ -79,7 +79,7 @@ def rms_norm_backward(op: OpRecord) -> Cost:
     if mask[0]:
         flops += (5 + op.has_tensor("weight")) * elements
     if mask[1]:
-        flops += 2 * elements - width
+        flops += elements + additions(elements, width)
     return Cost(flops=flops)
 
 
@@ -97,7 +97,7 @@ def _own_statistics(op: OpRecord, width: int) -> Cost:
     if mask[0]:
         flops += (7 + op.has_tensor("weight")) * elements
     if mask[1]:
-        flops += 2 * elements - width
+        flops += elements + additions(elements, width)
     if mask[2]:
-        flops += elements - width
+        flops += additions(elements, width)
     return Cost(flops=flops)

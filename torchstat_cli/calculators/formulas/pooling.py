@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from torchstat_cli.calculators.builtin import BUILTIN
-from torchstat_cli.calculators.counting import DERIVED, ceil_div, first_tensor, per_element
+from torchstat_cli.calculators.counting import DERIVED, additions, ceil_div, first_tensor, per_element
 from torchstat_cli.records import Cost, OpRecord, Shape
 
 # A window of K elements takes K - 1 comparisons or additions; a mean divides once more. Padding counts as elements.
@@ -40,7 +40,7 @@ def adaptive_average_pool(op: OpRecord) -> Cost:
 def adaptive_max_pool(op: OpRecord) -> Cost:
     """Elements of all windows, overlaps counted in each, less 1 per window."""
     elements = _window_elements(op.tensor("self").shape, op.output.shape, _rank(op.name))
-    return Cost(flops=elements - op.output.numel)
+    return Cost(flops=additions(elements, op.output.numel))
 
 
 @BUILTIN.formula(*(f"aten.max_pool{rank}d_with_indices_backward" for rank in (2, 3)), source=DERIVED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from torchstat_cli.calculators.builtin import BUILTIN
-from torchstat_cli.calculators.counting import DERIVED, argument, first_tensor, tensors_of
+from torchstat_cli.calculators.counting import DERIVED, additions, argument, first_tensor, tensors_of
 from torchstat_cli.calculators.formulas.recurrent import GRU, LSTM, PLAIN, CellKind, Layers, forward_cost
 from torchstat_cli.records import Cost, OpRecord
 
@@ -60,7 +60,7 @@ def _backward(op: OpRecord, kind: CellKind, shape: tuple[int, ...]) -> Cost:
     # An LSTM's two biases share one gradient; a GRU's differ in the gate that r multiplies.
     sums = 1 if kind is LSTM else 2
     has_bias = argument(op, "has_bias", op.has_tensor("input_bias")) and op.name.endswith("backward")
-    bias = sums * kind.gates * hidden * (batch - 1) if has_bias else 0
+    bias = sums * additions(kind.gates * hidden * batch, kind.gates * hidden) if has_bias else 0
     return Cost(flops=kind.backward * batch * hidden + bias)
 
 
