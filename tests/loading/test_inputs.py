@@ -198,3 +198,11 @@ def test_the_batch_hint() -> None:
     assert batch_hint(as_inputs(torch.ones(1, 3, 224, 224))) is None
     assert batch_hint(as_inputs(torch.ones(8, 128, 64))) is None  # a batch of sequences
     assert batch_hint(as_inputs(torch.ones(3, 2, 2))) is None
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_moving_keeps_the_wish_for_a_gradient_but_not_the_graph(device: str) -> None:
+    leaf = torch.ones(2, requires_grad=True)
+    inputs = inputs_on(Inputs((leaf, leaf * 2, torch.ones(2)), {}), device=device)
+    assert [tensor.requires_grad for tensor in inputs.args] == [True, True, False]
+    assert all(tensor.is_leaf for tensor in inputs.args)

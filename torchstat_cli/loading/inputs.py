@@ -172,7 +172,7 @@ def default_inputs(source: ModelSource, *, device: str, dtype: torch.dtype) -> I
 
 
 def inputs_on(inputs: Inputs, *, device: str, dtype: torch.dtype | None = None) -> Inputs:
-    """The same inputs on a device; integer and boolean tensors stay on the CPU when it is "meta".
+    """The same inputs on a device, gradients wanted as before; integers and booleans stay on the CPU when it is "meta".
 
     Args:
         inputs: may nest tensors in lists, tuples and dicts.
@@ -184,7 +184,8 @@ def inputs_on(inputs: Inputs, *, device: str, dtype: torch.dtype | None = None) 
         wanted = dtype if dtype is not None and tensor.dtype is torch.get_default_dtype() else tensor.dtype
         if device == "meta" and not (tensor.is_floating_point() or tensor.is_complex()):
             return tensor
-        return tensor.detach().to(device=device, dtype=wanted)
+        moved = tensor.detach().to(device=device, dtype=wanted)
+        return moved.requires_grad_() if tensor.requires_grad else moved
 
     args, kwargs = tree_map_only(torch.Tensor, move, (inputs.args, inputs.kwargs))
     return Inputs(args, kwargs)
