@@ -1,11 +1,14 @@
 """Automatic mixed precision on meta, where torch has none: autocast knows devices, and meta is not among them.
 
-As torch does, contractions run in the low precision, sensitive operations in float32; the low-precision copy of a
-parameter is made once per autocast region and kept until its end.
+Meta tensors stand for tensors of the device that the model is at home on. So whoever asks for autocast on meta, or
+switches it there, means that device; and while its autocast is on, calls cast as they would there. As torch does,
+contractions run in the low precision, sensitive operations in float32; the low-precision copy of a parameter is made
+once per autocast region and kept until its end.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -38,38 +41,109 @@ _FULL: tuple[tuple[Any, str], ...] = (
 )
 """Run in float32: torch's list for CUDA, as far as models use it."""
 
+_QUESTIONS: tuple[tuple[Any, str], ...] = (
+    (torch, "is_autocast_enabled"),
+    (torch, "get_autocast_dtype"),
+    (torch, "set_autocast_dtype"),
+    (torch.amp, "is_autocast_available"),
+    (torch.amp.autocast_mode, "is_autocast_available"),
+)
+"""Functions of torch whose first argument may be the type of a device."""
+
 
 @contextmanager
-def autocast_on_meta(dtype: torch.dtype) -> Iterator[dict[int, Tensor]]:
-    """Autocast to ``dtype`` within the context; yields the copies of parameters, to be cleared where a region ends."""
-    copies: dict[int, Tensor] = {}
+def autocast_on_meta(home: torch.device) -> Iterator[None]:
+    """Within, autocast treats meta tensors as those of ``home``. It is off at first, and afterwards as before.
 
-    def lower(tensor: Tensor) -> Tensor:
-        if not _casts(tensor, dtype):
-            return tensor
-        if not (tensor.is_leaf and tensor.requires_grad and tensor.dtype is torch.float32):
-            return tensor.to(dtype)
-        if id(tensor) not in copies:
-            copies[id(tensor)] = tensor.to(dtype)
-        return copies[id(tensor)]
-
-    def raise_(tensor: Tensor) -> Tensor:
-        return tensor.float() if _casts(tensor, torch.float32) else tensor
-
+    Only calls of this thread are cast.
+    """
+    device = home.type if home.type != "meta" and torch.amp.is_autocast_available(home.type) else "cpu"
+    enabled, dtype = torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)
     with ExitStack() as stack:
-        for names, change in ((_LOW, lower), (_FULL, raise_)):
-            for owner, name in names:
-                if hasattr(owner, name):
-                    stack.enter_context(replaced(owner, name, _casting(getattr(owner, name), change)))
-        yield copies
+        casts = _Casts(device, stack)
+        for owner, name in _QUESTIONS:
+            stack.enter_context(replaced(owner, name, _asked_of(device, getattr(owner, name))))
+        switch = _asked_of(device, torch.set_autocast_enabled)
+        stack.enter_context(replaced(torch, "set_autocast_enabled", casts.watching(switch)))
+        stack.enter_context(replaced(torch, "clear_autocast_cache", casts.forgetting(torch.clear_autocast_cache)))
+        stack.callback(torch.set_autocast_dtype, device, dtype)
+        stack.callback(torch.set_autocast_enabled, device, enabled)
+        torch.set_autocast_enabled(device, False)
+        yield
 
 
-def _casting(original: Callable[..., Any], change: Callable[[Tensor], Tensor]) -> Callable[..., Any]:
-    def call(*args: Any, **kwargs: Any) -> Any:
-        args, kwargs = map_tensors((args, kwargs), change)
+def _asked_of(device: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    """``original``, asked of ``device`` where it is asked of meta."""
+
+    def ask(*args: Any, **kwargs: Any) -> Any:
+        if args and args[0] == "meta":
+            args = (device, *args[1:])
+        if kwargs.get("device_type") == "meta":
+            kwargs["device_type"] = device
         return original(*args, **kwargs)
 
-    return call
+    return ask
+
+
+class _Casts:
+    """The casts themselves, in place from the moment that a region first switches autocast on: most models never do."""
+
+    def __init__(self, device: str, stack: ExitStack) -> None:
+        self._device, self._stack = device, stack
+        self._thread = threading.get_ident()
+        self._in_place = False
+        self._copies: dict[int, tuple[Tensor, Tensor]] = {}  # by the id of a parameter: it, and its cast
+
+    def watching(self, switch: Callable[..., Any]) -> Callable[..., Any]:
+        """``torch.set_autocast_enabled``, which puts the casts in place."""
+
+        def call(*args: Any, **kwargs: Any) -> None:
+            switch(*args, **kwargs)
+            if not self._in_place and self._are_on():
+                self._in_place = True
+                for names, change in ((_LOW, self._lower), (_FULL, self._raise)):
+                    for owner, name in names:
+                        if hasattr(owner, name):
+                            self._stack.enter_context(
+                                replaced(owner, name, self._casting(getattr(owner, name), change))
+                            )
+
+        return call
+
+    def forgetting(self, clear: Callable[[], None]) -> Callable[[], None]:
+        """``torch.clear_autocast_cache``, which torch calls at the end of the outermost region."""
+
+        def call() -> None:
+            clear()
+            if threading.get_ident() == self._thread:
+                self._copies.clear()
+
+        return call
+
+    def _are_on(self) -> bool:
+        return threading.get_ident() == self._thread and torch.is_autocast_enabled(self._device)
+
+    def _casting(self, original: Callable[..., Any], change: Callable[[Tensor], Tensor]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if self._are_on():
+                args, kwargs = map_tensors((args, kwargs), change)
+            return original(*args, **kwargs)
+
+        return call
+
+    def _lower(self, tensor: Tensor) -> Tensor:
+        dtype = torch.get_autocast_dtype(self._device)
+        if not _casts(tensor, dtype):
+            return tensor
+        is_kept = tensor.is_leaf and tensor.requires_grad and tensor.dtype is torch.float32
+        if not is_kept or not torch.is_autocast_cache_enabled():
+            return tensor.to(dtype)
+        if id(tensor) not in self._copies:
+            self._copies[id(tensor)] = tensor, tensor.to(dtype)
+        return self._copies[id(tensor)][1]
+
+    def _raise(self, tensor: Tensor) -> Tensor:
+        return tensor.float() if _casts(tensor, torch.float32) else tensor
 
 
 def _casts(tensor: Tensor, dtype: torch.dtype) -> bool:

@@ -76,7 +76,7 @@ def record_run(
         if options.training is not None:
             if options.on_meta and options.is_of_cpu(model):
                 stack.enter_context(recurrent_layers_of_the_cpu())
-            recording = record_steps(run, options.training, liveness, on_meta=options.on_meta)
+            recording = record_steps(run, options.training, liveness)
         else:
             if liveness is not None:
                 stack.enter_context(liveness.phase(1, "forward"))

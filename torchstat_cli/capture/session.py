@@ -12,15 +12,17 @@ from typing import Any
 import torch
 from torch import nn
 
+from torchstat_cli.capture.autocast import autocast_on_meta
 from torchstat_cli.capture.buffers import MetadataRow, Slot
 from torchstat_cli.capture.guard import untouched, untouched_generators, without_compiler, without_fast_paths
 from torchstat_cli.capture.higher_order import control_flow_by_parts, plain_flex_attention
 from torchstat_cli.capture.hooks import CaptureHooks
-from torchstat_cli.capture.leaves import Site, find_sites
+from torchstat_cli.capture.leaves import Site, find_sites, home_of
 from torchstat_cli.capture.literals import literals_keep_values
 from torchstat_cli.capture.memo import Memo, shared_memo
 from torchstat_cli.capture.registries import ModuleRegistries
 from torchstat_cli.capture.tape import Knows, OperatorTape
+from torchstat_cli.capture.tensor_types import types_as_at_home
 from torchstat_cli.capture.trees import map_tensors, tensors_in
 from torchstat_cli.capture.twins import copy_buffers, copy_parameters, put_on_meta
 from torchstat_cli.capture.values import KnownValues
@@ -189,6 +191,9 @@ def prepared_run(
         stack.enter_context(untouched(modules))
         stack.enter_context(plain_flex_attention())
         if values is not None:
+            home = home_of(model)
+            stack.enter_context(autocast_on_meta(home))
+            stack.enter_context(types_as_at_home(home))
             session.note_twins(put_on_meta(modules, values))
             stack.enter_context(literals_keep_values(values))
             args, kwargs = map_tensors((args, kwargs), lambda t: t if t.is_meta else values.stand_in(t))

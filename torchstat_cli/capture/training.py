@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 from torchstat_cli.capture.attribution import BackwardAttribution, StepAttribution, parameter_owners
-from torchstat_cli.capture.autocast import autocast_on_meta
 from torchstat_cli.capture.liveness import Liveness
 from torchstat_cli.capture.session import PreparedRun, run_error
 from torchstat_cli.capture.trees import tensors_in
@@ -37,9 +36,7 @@ class TrainingRun:
     autocast: torch.dtype | None = None
 
 
-def record_steps(
-    run: PreparedRun, training: TrainingRun, liveness: Liveness | None = None, *, on_meta: bool
-) -> Recording:
+def record_steps(run: PreparedRun, training: TrainingRun, liveness: Liveness | None = None) -> Recording:
     """Train for two steps, observed; modules and calls are those of one forward pass, events those of the second step.
 
     Raises:
@@ -47,7 +44,7 @@ def record_steps(
         TrainingError: nothing to train, a loss that is no number, a backward pass or an optimiser that raised.
         ValueUnknownError: the model needs values that meta tensors do not have.
     """
-    return _Steps(run, training, liveness, on_meta=on_meta).record()
+    return _Steps(run, training, liveness).record()
 
 
 def take_steps(run: PreparedRun, training: TrainingRun) -> None:
@@ -57,7 +54,7 @@ def take_steps(run: PreparedRun, training: TrainingRun) -> None:
     for _ in STEPS:
         optimizer.zero_grad(set_to_none=True)
         for _ in range(training.setup.accumulate):
-            with _real_autocast(training, parameters):
+            with _autocast(training, parameters):
                 loss = training.loss(run.model(*run.args, **run.kwargs))
             torch.autograd.backward(loss)
             del loss
@@ -67,12 +64,11 @@ def take_steps(run: PreparedRun, training: TrainingRun) -> None:
 class _Steps:
     """The loop itself."""
 
-    def __init__(self, run: PreparedRun, training: TrainingRun, liveness: Liveness | None, *, on_meta: bool) -> None:
+    def __init__(self, run: PreparedRun, training: TrainingRun, liveness: Liveness | None) -> None:
         self._run, self._training, self._liveness = run, training, liveness
         self._tape = run.session.tape
         self._owners = parameter_owners(run.session.hooks.sites)
         self._backward = BackwardAttribution(run.session.hooks.running, self._owners)
-        self._emulated = training.autocast if on_meta else None
         self._parameters = _trainable(run.model)
         self._phases: list[PhaseEvents] = []
         self._seen: Recording | None = None  # modules and order as of the first forward: recomputation calls again
@@ -110,16 +106,13 @@ class _Steps:
             self._update(optimizer)
 
     def _pass(self, step: int) -> None:
-        # The emulated autocast also spans the backward pass, in which checkpointing runs forwards again.
-        with autocast_on_meta(self._emulated) if self._emulated else nullcontext(dict[int, torch.Tensor]()) as copies:
-            with self._phase(step, "forward"):
-                loss = self._forward()
-            copies.clear()
-            if self._seen is None:
-                self._seen = self._run.session.recording()
-            with self._phase(step, "backward"):
-                self._tape.locate = self._backward.locate
-                self._differentiate(loss)
+        with self._phase(step, "forward"):
+            loss = self._forward()
+        if self._seen is None:
+            self._seen = self._run.session.recording()
+        with self._phase(step, "backward"):
+            self._tape.locate = self._backward.locate
+            self._differentiate(loss)
 
     @contextmanager
     def _phase(self, step: int, name: str) -> Iterator[None]:
@@ -133,7 +126,7 @@ class _Steps:
 
     def _forward(self) -> torch.Tensor:
         run = self._run
-        with nullcontext() if self._emulated else _real_autocast(self._training, self._parameters):
+        with _autocast(self._training, self._parameters):
             try:
                 output = run.model(*run.args, **run.kwargs)
             except ModelstatError:
@@ -186,7 +179,7 @@ def _trainable(model: nn.Module) -> list[nn.Parameter]:
     return parameters
 
 
-def _real_autocast(training: TrainingRun, parameters: list[nn.Parameter]) -> AbstractContextManager[Any]:
+def _autocast(training: TrainingRun, parameters: list[nn.Parameter]) -> AbstractContextManager[Any]:
     if training.autocast is None:
         return nullcontext()
     return torch.autocast(parameters[0].device.type, training.autocast)
