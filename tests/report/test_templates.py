@@ -23,6 +23,7 @@ body { background: BACKGROUND; color: TEXT; }
 :not(.markdown).host td, :not(.markdown).host th, :not(.markdown).host tr { text-align: right; }
 .host th { font-weight: bold; }
 .host tbody tr:nth-child(even) { background: STRIPE; }
+.host dt { float: left; width: 20%; }
 </style></head><body><div class="host">FRAGMENT</div></body></html>"""
 THEMES = {
     "light": {"BACKGROUND": "#fff", "STRIPE": "#f5f5f5", "TEXT": "rgba(0, 0, 0, 0.87)"},
@@ -96,3 +97,25 @@ def test_a_dark_page_on_a_light_root_is_found() -> None:
 )
 def test_a_rule_that_makes_text_of_a_notebook_unreadable_is_found(rule: str, faint: str) -> None:
     assert faint in set().union(*(unreadable(notebook(theme, rule)) for theme in THEMES))
+
+
+def test_a_notebook_keeps_names_left_numbers_right_and_labels_whole() -> None:
+    page = Styled(notebook("light"))
+    styles = {element: page.style(element) for element in page.root.walk() if element.tag in ("th", "td", "dt")}
+    aligned = {element.text.strip(): style.get("text-align") for element, style in styles.items()}
+    assert [aligned[text] for text in ("features", "Conv2d", "2x10", "total")] == ["left"] * 4
+    assert [aligned[text] for text in ("1.525 k", "≥256", "100.0 %")] == ["right"] * 3
+    assert {style.get("width") for element, style in styles.items() if element.tag == "dt"} == {"auto"}
+
+
+def test_a_notebook_indents_the_tree() -> None:
+    page = Styled(notebook("light"))
+    names = {
+        "".join(inner.text for inner in element.walk()): page.style(element)
+        for element in page.root.walk()
+        if element.attributes.get("scope") == "row"
+    }
+    depths = {name: style["--depth"] for name, style in names.items()}
+    assert depths == {"(root)": "0", "(direct)": "1", "features": "1", "0": "2", "1": "2", "head": "1", "aux": "1"}
+    assert {style["padding-left"] for style in names.values()} == {"calc(1.6rem + 1.1rem * var(--depth, 0))"}
+    assert {style["text-align"] for style in names.values()} == {"left"}
