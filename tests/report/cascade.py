@@ -151,6 +151,7 @@ class Styled:
                 ":nth-child(odd)": _place(element) % 2 == 0,
                 ":nth-child(even)": _place(element) % 2 == 1,
                 ":hover": self._hover,
+                ":enabled": "disabled" not in element.attributes,
                 "::before": False,
                 "::after": False,
             }[part]

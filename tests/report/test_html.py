@@ -111,7 +111,17 @@ def test_a_notebook_gets_the_table_without_a_script() -> None:
     text = fragment(TINY)
     assert text.startswith('<div class="modelstat">')
     assert "<script" not in text
+    assert "<button" not in text
+    assert [cell["text"] for cell in Page(text).rows[0]][:2] == ["module", "type"]
     assert len(Page(text).rows) == 9  # heading, root, direct, features with two, head, aux, totals
+
+
+def test_no_button_of_a_page_works_before_its_script_does() -> None:
+    text = render(TINY)
+    static = re.sub('<p class="controls" hidden>.*?</p>', "", text[: text.index("<script")])
+    buttons = re.findall("<button[^>]*>", static)
+    assert len(buttons) == 12 + 2  # headings, the root and features
+    assert all("disabled" in button or "hidden" in button for button in buttons)
 
 
 # A page as small as the script's needs: rows of cells that can be clicked, hidden and moved.
@@ -127,10 +137,11 @@ const element = (dataset, cells, classes = []) => ({
 });
 const row = (depth, name, value, fold) => {
   const made = element({ depth }, [{ dataset: {}, textContent: name }, { dataset: { value } }]);
-  made.name = name; made.fold = fold ? element({}) : null; made.querySelector = () => made.fold; return made;
+  made.name = name; made.fold = fold ? { ...element({}), hidden: true } : null;
+  made.querySelector = () => made.fold; return made;
 };
 const heading = (...classes) => {
-  const made = element({}, [], classes), button = element({});
+  const made = element({}, [], classes), button = { ...element({}), disabled: true };
   made.querySelector = () => button; made.click = () => button.click(); return made;
 };
 const rows = [row(0, "root", 6, 1), row(1, "b", 1), row(1, "a", 5, 1), row(2, "x", 2), row(2, "y", 3)];
@@ -148,6 +159,8 @@ const note = () => shown.push(order.filter((item) => !item.hidden).map((item) =>
 CLICKS = """
 note(); heads[1].click(); note(); heads[1].click(); note(); heads[0].click(); note();
 rows[2].fold.click(); note(); buttons[0].click(); note(); buttons[1].click(); note();
+shown.push(rows.filter((item) => item.fold).map((item) => item.fold.hidden));
+shown.push(heads.map((item) => item.querySelector().disabled));
 console.log(JSON.stringify(shown));
 """
 
@@ -167,4 +180,6 @@ def test_the_script_sorts_siblings_and_folds(tmp_path: Path) -> None:
         "root a b",  # a folded
         "root a b",  # all folded but the root
         "root a x y b",  # all open
+        [False, False],  # hidden: the buttons that fold
+        [False, False],  # disabled: the headings
     ]

@@ -103,8 +103,8 @@ def test_a_notebook_keeps_names_left_numbers_right_and_labels_whole() -> None:
     page = Styled(notebook("light"))
     styles = {element: page.style(element) for element in page.root.walk() if element.tag in ("th", "td", "dt")}
     aligned = {element.text.strip(): style.get("text-align") for element, style in styles.items()}
-    assert [aligned[text] for text in ("features", "Conv2d", "2x10", "total")] == ["left"] * 4
-    assert [aligned[text] for text in ("1.525 k", "≥256", "100.0 %")] == ["right"] * 3
+    assert [aligned[text] for text in ("module", "features", "Conv2d", "2x10", "total")] == ["left"] * 5
+    assert [aligned[text] for text in ("MemRead", "1.525 k", "≥256", "100.0 %")] == ["right"] * 4
     assert {style.get("width") for element, style in styles.items() if element.tag == "dt"} == {"auto"}
 
 

@@ -50,9 +50,9 @@ def render(profile: Profile, view: View | None = None) -> str:
 
 
 def fragment(profile: Profile) -> str:
-    """The same table and summary for a notebook: no script, everything unfolded."""
+    """The same table and summary for a notebook: no script, so no buttons, and everything unfolded."""
     style, summary = _resource("report.css"), _summary(summarize(profile, "auto"))
-    return f'<div class="modelstat"><style>{style}</style>{_table(profile, View())}{summary}</div>'
+    return f'<div class="modelstat"><style>{style}</style>{_table(profile, View(), scripted=False)}{summary}</div>'
 
 
 @cache
@@ -68,7 +68,8 @@ def _summary(notes: Iterable[Note]) -> str:
     return f"<dl>{''.join(items)}</dl>"
 
 
-def _table(profile: Profile, view: View) -> str:
+def _table(profile: Profile, view: View, *, scripted: bool = True) -> str:
+    """The table; only a ``scripted`` page has buttons, and its script is what brings them to life."""
     selection = select(profile, view)
     if _is_tree(view, selection):
         rows = _tree_rows(profile, view, selection)
@@ -79,8 +80,8 @@ def _table(profile: Profile, view: View) -> str:
     if grid.rest:
         rows.append(HtmlRow(grid.rest, role="rest"))
     unfolded = view.depth if view.depth is not None else _OPEN_DEPTH if len(rows) > _OPEN_WHOLE else len(rows)
-    head = "".join(map(_heading, grid.columns))
-    body = "\n".join(_row(row, grid.columns) for row in rows)
+    head = "".join(_heading(column, scripted=scripted) for column in grid.columns)
+    body = "\n".join(_row(row, grid.columns, scripted=scripted) for row in rows)
     foot = "".join(_cell(cell, column) for cell, column in zip(grid.total, grid.columns, strict=True))
     return (
         f'<table data-open="{unfolded}"><thead><tr>{head}</tr></thead>\n'
@@ -109,18 +110,17 @@ def _last_name(text: str) -> str:
     return name.rpartition(".")[2] + mark + shared
 
 
-def _heading(column: Column) -> str:
-    return (
-        f'<th scope="col"{_class("number" if column.is_number else "")}><button>{escape(column.heading)}</button></th>'
-    )
+def _heading(column: Column, *, scripted: bool) -> str:
+    text = f"<button disabled>{escape(column.heading)}</button>" if scripted else escape(column.heading)
+    return f'<th scope="col"{_class("number" if column.is_number else "")}>{text}</th>'
 
 
-def _row(row: HtmlRow, columns: Sequence[Column]) -> str:
+def _row(row: HtmlRow, columns: Sequence[Column], *, scripted: bool) -> str:
     first, *others = (_cell(cell, column) for cell, column in zip(row.cells, columns, strict=True))
     if columns[0].kind == "text":
         label = escape(row.cells[0].text)
-        button = f'<button class="fold" aria-expanded="true" aria-label="fold {label}"></button>'
-        fold = button if row.is_container else ""
+        button = f'<button class="fold" hidden aria-expanded="true" aria-label="fold {label}"></button>'
+        fold = button if row.is_container and scripted else ""
         title = f' title="{escape(row.title)}"' if row.title else ""
         first = f'<th scope="row" style="--depth:{row.depth}"{title}>{fold}{label}</th>'
     return f'<tr data-depth="{row.depth}"{_class(row.role)}>{first}{"".join(others)}</tr>'

@@ -10,7 +10,10 @@ for (const element of Array.from(body.rows)) {
   path[path.length - 1].children.push(node);
   path.push(node);
   node.open = node.depth < Number(table.dataset.open);
-  if (node.fold) node.fold.addEventListener("click", () => { node.open = !node.open; show(); });
+  if (node.fold) {
+    node.fold.hidden = false;
+    node.fold.addEventListener("click", () => { node.open = !node.open; show(); });
+  }
 }
 
 function show(nodes = root.children, visible = true) {
@@ -44,7 +47,9 @@ function sort(column, direction, nodes = root.children) {
 }
 
 Array.from(table.tHead.rows[0].cells).forEach((heading, column) => {
-  heading.querySelector("button").addEventListener("click", () => {
+  const button = heading.querySelector("button");
+  button.disabled = false;
+  button.addEventListener("click", () => {
     const numeric = heading.classList.contains("number");
     const previous = heading.getAttribute("aria-sort");
     const descending = previous ? previous === "ascending" : numeric;
