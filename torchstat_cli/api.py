@@ -11,11 +11,9 @@ from torch import nn
 
 from torchstat_cli.calculators import Formula, user_registry
 from torchstat_cli.calculators.assemble import assemble
-from torchstat_cli.capture.leaves import unwrap
 from torchstat_cli.capture.memo import Memo
 from torchstat_cli.capture.operators import dtype_name
 from torchstat_cli.capture.session import Session
-from torchstat_cli.capture.sharding import refuse_sharded
 from torchstat_cli.capture.training import Loss, MakeOptimizer, TrainingRun, sum_of_outputs
 from torchstat_cli.errors import InputError, SpecError, UsageError
 from torchstat_cli.loading import (
@@ -35,6 +33,7 @@ from torchstat_cli.measuring import Mode, Settings, live_provenance, profile_liv
 from torchstat_cli.operators import operator_registry
 from torchstat_cli.records import Profile, TrainingSetup
 from torchstat_cli.report.report import Report
+from torchstat_cli.torch_access.wrappers import peeled, refuse_sharded
 
 __all__ = [
     "Capture",
@@ -262,7 +261,7 @@ class Capture:
 
     def __init__(self, model: nn.Module) -> None:
         refuse_sharded(model)
-        self._model, _ = unwrap(model)
+        self._model = peeled(model).model
         self._session = Session(self._model, operator_registry().knows, memo=Memo(skip_kernels=False))
 
     def __enter__(self) -> Capture:

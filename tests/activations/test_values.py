@@ -14,11 +14,10 @@ from torch import Tensor
 from torchstat_cli.activations.values import (
     compact_tensor,
     copy_tensor,
-    map_tensors,
     pad_nested,
     snapshot_tensor,
-    tensors_in,
 )
+from torchstat_cli.torch_access.trees import map_tensors, tensors_in
 
 Pair = namedtuple("Pair", ["left", "right"])
 
@@ -32,7 +31,7 @@ class Box:
 def test_containers_keep_their_kind() -> None:
     one = torch.ones(1)
     value = {"pair": Pair(one, None), "list": [one, "text"], "box": Box(one, "x"), "order": OrderedDict(a=(one,))}
-    doubled = map_tensors(lambda tensor: tensor * 2, value)
+    doubled = map_tensors(value, lambda tensor: tensor * 2)
     assert type(doubled["pair"]) is Pair
     assert doubled["pair"].right is None
     assert type(doubled["order"]) is OrderedDict
@@ -42,7 +41,7 @@ def test_containers_keep_their_kind() -> None:
 
 
 def test_torchs_own_tuples() -> None:
-    values = map_tensors(lambda tensor: tensor + 1, torch.ones(2, 2).max(dim=1))
+    values = map_tensors(torch.ones(2, 2).max(dim=1), lambda tensor: tensor + 1)
     assert values.values.tolist() == [2, 2]
 
 

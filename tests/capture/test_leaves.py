@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from tests.capture.modules import linear
-from torchstat_cli.capture.leaves import find_sites, own_attributes, plain_attributes, unwrap
+from torchstat_cli.capture.leaves import find_sites, own_attributes, plain_attributes
+from torchstat_cli.torch_access.wrappers import peeled
 
 
 def test_parents_come_before_children_and_shared_modules_once() -> None:
@@ -28,23 +29,23 @@ def test_torchscript_takes_no_hooks() -> None:
         warnings.simplefilter("ignore")
         scripted = torch.jit.script(linear())
     assert [site.takes_hooks for site in find_sites(nn.Sequential(scripted))] == [True, False]
-    assert unwrap(scripted) == (scripted, None)
+    assert peeled(scripted) == (scripted, False, None)
 
 
 def test_wrappers_are_taken_off_from_outside_in() -> None:
     model = linear()
-    assert unwrap(model) == (model, None)
-    assert unwrap(nn.DataParallel(model)) == (model, "measured on the module inside DataParallel")
+    assert peeled(model) == (model, False, None)
+    assert peeled(nn.DataParallel(model)) == (model, False, "measured on the module inside DataParallel")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         compiled = torch.compile(nn.DataParallel(model), backend="eager")
-    assert unwrap(compiled)[0] is model
+    assert peeled(compiled)[:2] == (model, True)
 
 
 def test_module_that_only_looks_like_a_wrapper_is_kept() -> None:
     holder = nn.Module()
     holder.module = linear()
-    assert unwrap(holder) == (holder, None)
+    assert peeled(holder) == (holder, False, None)
 
 
 def test_plain_attributes_are_the_modules_settings() -> None:

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from tests.capture.modules import ROWS, Custom
-from torchstat_cli.capture.guard import untouched
 from torchstat_cli.capture.twins import copy_buffers, put_on_meta
 from torchstat_cli.capture.value_store import meta_like
 from torchstat_cli.capture.values import KnownValues
+from torchstat_cli.torch_access.restoring import untouched
 
 
 @pytest.mark.parametrize(

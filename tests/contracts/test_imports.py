@@ -18,18 +18,20 @@ ALLOWED: dict[str, set[str]] = {
     "calculators": BASE,
     "report": {*BASE, "gate"},
     "gate": BASE,
-    "capture": BASE,
-    "activations": BASE,
-    "loading": BASE,
+    "torch_access": {"errors"},
+    "capture": {*BASE, "torch_access"},
+    "activations": {*BASE, "torch_access"},
+    "loading": {*BASE, "torch_access"},
     "devices": {"errors", "units"},
     "fitting": BASE,
     "generating": {*BASE, "calculators", "capture", "loading", "measuring"},
     "sizing": {*BASE, "fitting", "loading", "measuring"},
     "operators": {*BASE, "calculators", "capture"},
-    "measuring": {*BASE, "loading", "capture", "calculators", "operators", "__init__"},
+    "measuring": {*BASE, "torch_access", "loading", "capture", "calculators", "operators", "__init__"},
     "inspecting": {*BASE, "loading", "activations"},
     "api": {
         *BASE,
+        "torch_access",
         "loading",
         "capture",
         "calculators",
@@ -60,7 +62,7 @@ ALLOWED: dict[str, set[str]] = {
     "__main__": {"cli"},
 }
 HEAVY: dict[str, set[str]] = {
-    "torch": {"loading", "capture", "activations", "measuring", "inspecting", "api"},
+    "torch": {"torch_access", "loading", "capture", "activations", "measuring", "inspecting", "api"},
     "pandas": {"report"},
     "rich": {"report", "cli"},
 }

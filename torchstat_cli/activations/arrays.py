@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from torchstat_cli.activations.values import tensors_in
 from torchstat_cli.errors import OutputError
+from torchstat_cli.torch_access.trees import tensors_in
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from torchstat_cli.activations.values import tensors_in
 from torchstat_cli.errors import InputError, UsageError
+from torchstat_cli.torch_access.trees import tensors_in
 
 
 def call_model(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:

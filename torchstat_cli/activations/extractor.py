@@ -11,9 +11,11 @@ from torch.utils.hooks import RemovableHandle
 from torchstat_cli.activations.calling import call_model, check_device
 from torchstat_cli.activations.naming import ModuleTable
 from torchstat_cli.activations.selection import unmatched
-from torchstat_cli.activations.values import copy_tensor, first_device, map_tensors
-from torchstat_cli.activations.wrappers import eagerly, refuse, unwrap
+from torchstat_cli.activations.values import copy_tensor, first_device
 from torchstat_cli.errors import EjectedError
+from torchstat_cli.torch_access.eager import eagerly
+from torchstat_cli.torch_access.trees import map_tensors
+from torchstat_cli.torch_access.wrappers import refuse, unwrap
 
 
 class Extractor(nn.Module):
@@ -130,14 +132,14 @@ class Extractor(nn.Module):
     def _hook(self, _: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         self._fired = True
         value = inputs if self.layer_save_input else output
-        self.latents = map_tensors(self._kept, value)
+        self.latents = map_tensors(value, self._kept)
 
     def _kept(self, tensor: Tensor) -> Tensor:
         return copy_tensor(tensor.detach()) if self.detach else tensor
 
     def _on_device(self, latents: Any, input_device: torch.device | None) -> Any:
         device = self.device if self.device is not None else input_device
-        return latents if device is None else map_tensors(lambda tensor: tensor.to(device), latents)
+        return latents if device is None else map_tensors(latents, lambda tensor: tensor.to(device))
 
     def _described(self) -> str:
         return repr(self.layer_name) if self.layer is None else type(self.layer).__name__

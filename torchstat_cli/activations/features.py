@@ -21,8 +21,8 @@ from torchstat_cli.activations.observation import ObserveOptions
 from torchstat_cli.activations.selection import Selector, parse_all
 from torchstat_cli.activations.torchvision_compat import find_torchvision_outputs, strip_graph, warn_of_mode_differences
 from torchstat_cli.activations.tracing import Trace, trace_modes
-from torchstat_cli.activations.wrappers import unwrap
 from torchstat_cli.errors import ModelError, SelectionError
+from torchstat_cli.torch_access.wrappers import unwrap
 
 Compat = Literal["torchvision"] | None
 Nodes = Sequence[str] | Mapping[str, str] | None

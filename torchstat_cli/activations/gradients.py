@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from torchstat_cli.activations.values import map_tensors
+from torchstat_cli.torch_access.trees import map_tensors
 
 
 class GradientCell:
@@ -19,7 +19,7 @@ class GradientCell:
     def __init__(self, value: Any) -> None:
         self._gradients: list[Tensor | None] = []
         # The structure outlives the tensors: only their places in it are kept.
-        self._structure = map_tensors(self._watch, value)
+        self._structure = map_tensors(value, self._watch)
 
     def _watch(self, tensor: Tensor) -> Tensor:
         place = len(self._gradients)
@@ -42,4 +42,4 @@ class GradientCell:
         if all(gradient is None for gradient in self._gradients):
             return self.PENDING
         waiting = iter(self._gradients)
-        return map_tensors(lambda _: next(waiting), self._structure)  # type: ignore[arg-type, return-value]
+        return map_tensors(self._structure, lambda _: next(waiting))  # type: ignore[arg-type, return-value]

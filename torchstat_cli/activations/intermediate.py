@@ -14,8 +14,8 @@ from torchstat_cli.activations.files import check_save_method, id_folder, reset_
 from torchstat_cli.activations.intermediate_base import IntermediateExtractorBase
 from torchstat_cli.activations.pooling import check_format, reformat
 from torchstat_cli.activations.selection import unmatched
-from torchstat_cli.activations.wrappers import unwrap
 from torchstat_cli.errors import SelectionError
+from torchstat_cli.torch_access.wrappers import unwrap
 
 _REAL_MASKS = ("attention_mask",)  # non-zero marks a real token
 _PADDING_MASKS = ("src_key_padding_mask", "key_padding_mask")  # True marks padding

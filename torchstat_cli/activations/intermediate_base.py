@@ -12,8 +12,10 @@ from torch.utils.hooks import RemovableHandle
 from torchstat_cli.activations.engines import matching_modules
 from torchstat_cli.activations.naming import ModuleTable
 from torchstat_cli.activations.selection import Selector, parse_all, unmatched
-from torchstat_cli.activations.values import copy_tensor, map_tensors, pad_nested
-from torchstat_cli.activations.wrappers import eagerly, refuse
+from torchstat_cli.activations.values import copy_tensor, pad_nested
+from torchstat_cli.torch_access.eager import eagerly
+from torchstat_cli.torch_access.trees import map_tensors
+from torchstat_cli.torch_access.wrappers import refuse
 
 Hook = Callable[[nn.Module, Any, Any], None]
 
@@ -47,7 +49,7 @@ class IntermediateExtractorBase:
         """A forward hook that keeps a module's output under ``layer_name``."""
 
         def hook(module: nn.Module, inputs: Any, output: Any) -> None:
-            self.intermediate_outputs[layer_name] = map_tensors(lambda tensor: self._kept(layer_name, tensor), output)
+            self.intermediate_outputs[layer_name] = map_tensors(output, lambda tensor: self._kept(layer_name, tensor))
 
         return hook
 

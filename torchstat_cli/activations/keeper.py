@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from torchstat_cli.activations.values import copy_tensor, map_tensors, pad_nested, snapshot_tensor, tensors_in
+from torchstat_cli.activations.values import copy_tensor, pad_nested, snapshot_tensor
+from torchstat_cli.torch_access.trees import map_tensors, tensors_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Keeper:
 
     def keep(self, name: str, value: Any) -> Any:
         """``value`` as it is now, in the same containers."""
-        return map_tensors(lambda tensor: self._keep_tensor(name, tensor), value)
+        return map_tensors(value, lambda tensor: self._keep_tensor(name, tensor))
 
     def _keep_tensor(self, name: str, tensor: Tensor) -> Tensor:
         if tensor.is_nested:

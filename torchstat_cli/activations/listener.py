@@ -16,7 +16,7 @@ from torchstat_cli.activations.module_hooks import ModuleHooks
 from torchstat_cli.activations.naming import ModuleTable, TrueNumbering
 from torchstat_cli.activations.operators import OperatorMode
 from torchstat_cli.activations.selection import Part
-from torchstat_cli.activations.values import tensors_in
+from torchstat_cli.torch_access.trees import tensors_in
 
 
 class Taker(Protocol):

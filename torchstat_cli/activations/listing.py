@@ -21,8 +21,9 @@ from torchstat_cli.activations.naming import ModuleTable
 from torchstat_cli.activations.operators import OperatorMode, listening
 from torchstat_cli.activations.safety import same_modes, same_random_state, same_state
 from torchstat_cli.activations.selection import Part
-from torchstat_cli.activations.values import tensors_in
-from torchstat_cli.activations.wrappers import eagerly, unwrap
+from torchstat_cli.torch_access.eager import eagerly
+from torchstat_cli.torch_access.trees import tensors_in
+from torchstat_cli.torch_access.wrappers import unwrap
 
 ExampleInputs = Tensor | tuple[Any, ...] | list[Any] | Mapping[str, Any] | None
 Progress = Callable[[str], None]

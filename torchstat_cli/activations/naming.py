@@ -10,7 +10,7 @@ from typing import Protocol
 
 from torch import nn
 
-from torchstat_cli.activations.wrappers import clean_path, inside, part_check, was_compiled
+from torchstat_cli.torch_access.wrappers import clean_path, inside, part_check, was_compiled
 
 _SUFFIX = re.compile(r"(?P<stem>.+)_(?P<number>[0-9]+)")
 _CALL = re.compile(r"(?P<stem>.*)_(?P<number>[1-9][0-9]*)")  # the root's second call is "_1"

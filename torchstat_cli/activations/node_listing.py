@@ -21,8 +21,8 @@ from torchstat_cli.activations.listing import (
     record_modes,
 )
 from torchstat_cli.activations.tracing import Trace, trace_modes
-from torchstat_cli.activations.wrappers import unwrap
 from torchstat_cli.errors import ModelError
+from torchstat_cli.torch_access.wrappers import unwrap
 
 Arguments = tuple[tuple[Any, ...], Mapping[str, Any]]
 """Positional and keyword arguments of one forward call."""

@@ -22,7 +22,7 @@ from torchstat_cli.activations.module_hooks import ModuleHooks
 from torchstat_cli.activations.naming import ModuleTable
 from torchstat_cli.activations.operators import OperatorMode, listening
 from torchstat_cli.activations.selection import Selector, parse_all
-from torchstat_cli.activations.wrappers import eagerly
+from torchstat_cli.torch_access.eager import eagerly
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,9 @@ from torchstat_cli.activations.naming import ModuleTable
 from torchstat_cli.activations.operators import OperatorMode, listening
 from torchstat_cli.activations.selection import Part
 from torchstat_cli.activations.values import first_device
-from torchstat_cli.activations.wrappers import eagerly, unwrap
 from torchstat_cli.errors import EjectedError
+from torchstat_cli.torch_access.eager import eagerly
+from torchstat_cli.torch_access.wrappers import unwrap
 
 
 class Recorder(nn.Module):

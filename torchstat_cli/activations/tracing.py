@@ -14,8 +14,8 @@ from torch.fx.node import map_aggregate
 from torchstat_cli.activations.leaves import TracerOptions, with_timm_leaves
 from torchstat_cli.activations.naming import ModuleTable, Numbering, TorchvisionNumbering, TrueNumbering
 from torchstat_cli.activations.safety import same_attributes, same_modes, same_random_state
-from torchstat_cli.activations.wrappers import clean_path, unwrap
 from torchstat_cli.errors import ModelError
+from torchstat_cli.torch_access.wrappers import clean_path, unwrap
 
 _AUTO, _WITHOUT_COMPAT = "leave the engine to 'auto'", "leave compat out: another engine serves it"
 _FX_SUFFIX = re.compile(r"(.+)_[0-9]+")

@@ -1,62 +1,14 @@
-"""Walk, copy and pad what modules return: tensors in any nesting of tuples, lists, dicts and records."""
+"""Copy, compact and pad what modules return."""
 
 from __future__ import annotations
 
-import copy
-import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-
-def map_tensors(function: Callable[[Tensor], Tensor], value: Any) -> Any:
-    """``value`` with ``function`` applied to each tensor in it; containers are rebuilt, all else is kept as it is."""
-    if isinstance(value, Tensor):
-        return function(value)
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(map_tensors(function, item) for item in value))
-    if isinstance(value, (tuple, list)):
-        return type(value)(map_tensors(function, item) for item in value)
-    if isinstance(value, Mapping):
-        return _map_mapping(function, value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _map_attributes(function, value)
-    return value
-
-
-def _map_mapping(function: Callable[[Tensor], Tensor], value: Mapping[Any, Any]) -> Any:
-    # A shallow copy keeps the class (OrderedDict, a model library's output record), which a rebuilt dict would lose.
-    result: Any = copy.copy(value)
-    if not hasattr(result, "__setitem__"):
-        result = dict(value)
-    for key in value:
-        result[key] = map_tensors(function, value[key])
-    return result
-
-
-def _map_attributes(function: Callable[[Tensor], Tensor], value: Any) -> Any:
-    result = copy.copy(value)
-    for field in dataclasses.fields(value):
-        # object.__setattr__ also reaches frozen records.
-        object.__setattr__(result, field.name, map_tensors(function, getattr(value, field.name)))
-    return result
-
-
-def tensors_in(value: Any) -> Iterator[Tensor]:
-    """Every tensor in ``value``, depth first, in order."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, (tuple, list)):
-        for item in value:
-            yield from tensors_in(item)
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from tensors_in(item)
-    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        for field in dataclasses.fields(value):
-            yield from tensors_in(getattr(value, field.name))
+from torchstat_cli.torch_access.trees import map_tensors, tensors_in
 
 
 def copy_tensor(tensor: Tensor) -> Tensor:
@@ -99,7 +51,7 @@ def is_narrow(tensor: Tensor) -> bool:
 
 def copy_value(value: Any) -> Any:
     """``value`` with every tensor copied (:func:`copy_tensor`)."""
-    return map_tensors(copy_tensor, value)
+    return map_tensors(value, copy_tensor)
 
 
 def compact_tensor(tensor: Tensor) -> Tensor:
@@ -109,7 +61,7 @@ def compact_tensor(tensor: Tensor) -> Tensor:
 
 def compact_value(value: Any) -> Any:
     """``value`` with every tensor compacted (:func:`compact_tensor`)."""
-    return map_tensors(compact_tensor, value)
+    return map_tensors(value, compact_tensor)
 
 
 def pad_nested(tensor: Tensor) -> tuple[Tensor, Tensor]:

@@ -18,8 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes
 
-from torchstat_cli.capture.replacing import replaced
 from torchstat_cli.errors import UsageError
+from torchstat_cli.torch_access.patching import replaced
 
 Backend = Literal["auto", "math", "flash", "efficient"]
 BACKENDS: tuple[str, ...] = get_args(Backend)
@@ -92,7 +92,7 @@ def attention_backend(asked: str, *, on_meta: bool, trains: bool) -> Iterator[At
     if asked == "auto" and not (on_meta and trains):
         yield choice
     elif on_meta:
-        with replaced(F, "scaled_dot_product_attention", choice.attend):
+        with replaced(F, "scaled_dot_product_attention", lambda original: choice.attend):
             yield choice
     else:
         with _torch_switch(asked):

@@ -8,17 +8,17 @@ once per autocast region and kept until its end.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from torchstat_cli.capture.replacing import replaced
-from torchstat_cli.capture.trees import map_tensors
+from torchstat_cli.torch_access.patching import replaced
+from torchstat_cli.torch_access.trees import map_tensors
 
 _LOW: tuple[tuple[Any, str], ...] = (
     *((F, name) for name in ("linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d")),
@@ -62,10 +62,10 @@ def autocast_on_meta(home: torch.device) -> Iterator[None]:
     with ExitStack() as stack:
         casts = _Casts(device, stack)
         for owner, name in _QUESTIONS:
-            stack.enter_context(replaced(owner, name, _asked_of(device, getattr(owner, name))))
-        switch = _asked_of(device, torch.set_autocast_enabled)
-        stack.enter_context(replaced(torch, "set_autocast_enabled", casts.watching(switch)))
-        stack.enter_context(replaced(torch, "clear_autocast_cache", casts.forgetting(torch.clear_autocast_cache)))
+            stack.enter_context(replaced(owner, name, partial(_asked_of, device)))
+        stack.enter_context(replaced(torch, "set_autocast_enabled", casts.watching))
+        stack.enter_context(replaced(torch, "set_autocast_enabled", partial(_asked_of, device)))
+        stack.enter_context(replaced(torch, "clear_autocast_cache", casts.forgetting))
         stack.callback(torch.set_autocast_dtype, device, dtype)
         stack.callback(torch.set_autocast_enabled, device, enabled)
         torch.set_autocast_enabled(device, False)
@@ -90,7 +90,6 @@ class _Casts:
 
     def __init__(self, device: str, stack: ExitStack) -> None:
         self._device, self._stack = device, stack
-        self._thread = threading.get_ident()
         self._in_place = False
         self._copies: dict[int, tuple[Tensor, Tensor]] = {}  # by the id of a parameter: it, and its cast
 
@@ -99,14 +98,12 @@ class _Casts:
 
         def call(*args: Any, **kwargs: Any) -> None:
             switch(*args, **kwargs)
-            if not self._in_place and self._are_on():
+            if not self._in_place and torch.is_autocast_enabled(self._device):
                 self._in_place = True
                 for names, change in ((_LOW, self._lower), (_FULL, self._raise)):
                     for owner, name in names:
                         if hasattr(owner, name):
-                            self._stack.enter_context(
-                                replaced(owner, name, self._casting(getattr(owner, name), change))
-                            )
+                            self._stack.enter_context(replaced(owner, name, partial(self._casting, change)))
 
         return call
 
@@ -115,17 +112,13 @@ class _Casts:
 
         def call() -> None:
             clear()
-            if threading.get_ident() == self._thread:
-                self._copies.clear()
+            self._copies.clear()
 
         return call
 
-    def _are_on(self) -> bool:
-        return threading.get_ident() == self._thread and torch.is_autocast_enabled(self._device)
-
-    def _casting(self, original: Callable[..., Any], change: Callable[[Tensor], Tensor]) -> Callable[..., Any]:
+    def _casting(self, change: Callable[[Tensor], Tensor], original: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
-            if self._are_on():
+            if torch.is_autocast_enabled(self._device):
                 args, kwargs = map_tensors((args, kwargs), change)
             return original(*args, **kwargs)
 

@@ -17,10 +17,9 @@ import torch
 from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
-from torchstat_cli.capture.guard import Switch
 from torchstat_cli.capture.operators import describe_tensors
-from torchstat_cli.capture.replacing import replaced
 from torchstat_cli.records import OpRecord
+from torchstat_cli.torch_access.patching import Switch, replaced
 
 GoesOn = Callable[[Any, int], bool]
 """Whether a loop goes on, given its condition and how often it ran."""
@@ -46,15 +45,18 @@ def run_higher_order(
 
 def control_flow_by_parts() -> AbstractContextManager[None]:
     """Run ``cond``, ``scan``, ``map`` and ``while_loop`` as plain Python wherever an operator tape is listening."""
-    return _by_parts
+    return replaced(HigherOrderOperator, "__call__", _by_parts)
 
 
-def _call(self: HigherOrderOperator, /, *args: Any, **kwargs: Any) -> Any:
-    tape: Any = _get_current_dispatch_mode()
-    listening = hasattr(tape, "goes_on") and not tape.paused  # other modes have no such thing
-    if not listening or self.name() not in _CONTROL_FLOW or _is_transformed():
-        return _plain_call(self, *args, **kwargs)  # type: ignore[no-untyped-call]
-    return run_higher_order(self, args, kwargs, tape.goes_on)[1]
+def _by_parts(original: Callable[..., Any]) -> Callable[..., Any]:
+    def call(self: HigherOrderOperator, /, *args: Any, **kwargs: Any) -> Any:
+        tape: Any = _get_current_dispatch_mode()
+        listening = hasattr(tape, "goes_on") and not tape.paused  # other modes have no such thing
+        if not listening or self.name() not in _CONTROL_FLOW or _is_transformed():
+            return original(self, *args, **kwargs)
+        return run_higher_order(self, args, kwargs, tape.goes_on)[1]
+
+    return call
 
 
 def _is_transformed() -> bool:
@@ -62,20 +64,32 @@ def _is_transformed() -> bool:
     return torch._C._functorch.peek_interpreter_stack() is not None
 
 
-_plain_call = HigherOrderOperator.__call__
-_by_parts = Switch(lambda: replaced(HigherOrderOperator, "__call__", _call))
-
-
 @contextmanager
 def plain_flex_attention() -> Iterator[None]:
     """Let ``flex_attention`` run its plain form without advice to compile it, and take meta tensors as well."""
     module = sys.modules.get("torch.nn.attention.flex_attention")
-    settings = {"_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG": True, "_validate_device": lambda *tensors: None}
     with ExitStack() as stack:
-        for name, value in settings.items():
-            if hasattr(module, name):  # not in every torch
-                stack.enter_context(replaced(module, name, value))
+        if hasattr(module, "_validate_device"):  # not in every torch
+            stack.enter_context(replaced(module, "_validate_device", lambda original: lambda *tensors: None))
+        stack.enter_context(_without_advice())
         yield
+
+
+@contextmanager
+def _flag_set() -> Iterator[None]:
+    module: Any = sys.modules.get("torch.nn.attention.flex_attention")
+    before = getattr(module, _FLAG, None)  # not in every torch
+    if before is not None:
+        setattr(module, _FLAG, True)
+    try:
+        yield
+    finally:
+        if before is not None:
+            setattr(module, _FLAG, before)
+
+
+_FLAG = "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG"
+_without_advice = Switch(_flag_set)
 
 
 def describe_higher_order(

@@ -14,8 +14,8 @@ from torch.utils.hooks import RemovableHandle
 
 from torchstat_cli.capture.buffers import MetadataRow
 from torchstat_cli.capture.leaves import Site
-from torchstat_cli.capture.trees import shapes_in, tensors_in
 from torchstat_cli.records import Shape
+from torchstat_cli.torch_access.trees import shapes_in, tensors_in
 
 _open_modes = torch._C._len_torch_dispatch_stack  # of this thread
 

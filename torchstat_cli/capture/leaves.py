@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from itertools import chain, islice
+from collections.abc import Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
-from torchstat_cli.capture.trees import items_of
+from torchstat_cli.torch_access.trees import items_of
 
 _Script = torch.jit.ScriptModule
 
@@ -40,28 +40,6 @@ def _collect(path: str, module: nn.Module, sites: list[Site], seen: set[nn.Modul
     for name, child in children:
         if child not in seen:
             _collect(f"{path}.{name}" if path else name, child, sites, seen)
-
-
-def unwrap(model: nn.Module) -> tuple[nn.Module, str | None]:
-    """The module that does the work inside a compiled or data-parallel wrapper, and a sentence that says so."""
-    note = None
-    while not isinstance(model, torch.jit.ScriptModule):
-        compiled = model._modules.get("_orig_mod")  # torch.compile's OptimizedModule
-        parallel = type(model).__name__ in ("DataParallel", "DistributedDataParallel")
-        wrapped = model._modules.get("module") if parallel else None
-        if compiled is not None:
-            model, note = compiled, "measured on the eager original of a compiled model"
-        elif wrapped is not None:
-            model, note = wrapped, f"measured on the module inside {type(model).__name__}"
-        else:
-            break
-    return model, note
-
-
-def home_of(model: nn.Module) -> torch.device:
-    """The device of the first parameter or buffer, the CPU without one."""
-    tensors: Iterator[torch.Tensor] = chain(model.parameters(), model.buffers())
-    return next((tensor.device for tensor in tensors), torch.device("cpu"))
 
 
 _SET_BY_TORCH = tuple(vars(nn.Module()))  # on every module, and as a rule before anything else

@@ -8,28 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes
 
-from torchstat_cli.capture.replacing import replaced
 from torchstat_cli.capture.value_store import meta_like
 from torchstat_cli.capture.values import KnownValues
+from torchstat_cli.torch_access.patching import replaced
 
 
 @contextmanager
 def literals_keep_values(values: KnownValues) -> Iterator[None]:
     """Within, meta tensors made of Python numbers, and lists that index meta tensors, have known values."""
     with ExitStack() as stack:
-        stack.enter_context(replaced(Tensor, "__getitem__", _remembering_index(values)))
-        stack.enter_context(replaced(torch, "tensor", _remembering_constructor(values)))
+        stack.enter_context(replaced(Tensor, "__getitem__", partial(_remembering_index, values)))
+        stack.enter_context(replaced(torch, "tensor", partial(_remembering_constructor, values)))
         yield
 
 
-def _remembering_index(values: KnownValues) -> Any:
-    original = Tensor.__getitem__
+def _remembering_index(values: KnownValues, original: Any) -> Any:
 
     def known(index: list[Any]) -> Tensor:
         with _disable_current_modes():
@@ -50,11 +50,9 @@ def _remembering_index(values: KnownValues) -> Any:
     return getitem
 
 
-def _remembering_constructor(values: KnownValues) -> Any:
-    original = torch.tensor
-
+def _remembering_constructor(values: KnownValues, original: Any) -> Any:
     def tensor(data: Any, *args: Any, **kwargs: Any) -> Tensor:
-        made = original(data, *args, **kwargs)
+        made: Tensor = original(data, *args, **kwargs)
         if not made.is_meta or isinstance(data, Tensor):
             return made
         torch.ops.aten.lift_fresh(made)  # on a real device torch calls it by itself

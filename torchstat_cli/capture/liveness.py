@@ -7,14 +7,14 @@ life: views, aliases and tensors saved for the backward pass share the object, i
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 
-from torchstat_cli.capture.replacing import replaced
 from torchstat_cli.records import Block, Frame, MemoryLog, OpRecord, Phase
+from torchstat_cli.torch_access.patching import replaced
 
 
 class _Live:
@@ -192,12 +192,14 @@ def _parts(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
 @contextmanager
 def watching_resizes(liveness: Liveness) -> Iterator[None]:
     """Notice ``storage.resize_(0)``, by which sharded training frees memory: no operator tells."""
-    original = torch.UntypedStorage.resize_
 
-    def resize_(self: torch.UntypedStorage, size: int) -> Any:
-        result = original(self, size)
-        liveness.resized(self)
-        return result
+    def noticing(original: Callable[..., Any]) -> Callable[..., Any]:
+        def resize_(self: torch.UntypedStorage, size: int) -> Any:
+            result = original(self, size)
+            liveness.resized(self)
+            return result
 
-    with replaced(torch.UntypedStorage, "resize_", resize_):
+        return resize_
+
+    with replaced(torch.UntypedStorage, "resize_", noticing):
         yield

@@ -17,8 +17,8 @@ from torchstat_cli.capture.dtypes import refuse_wrong_dtypes
 from torchstat_cli.capture.keys import call_key
 from torchstat_cli.capture.metadata import CORRECTIONS, infer
 from torchstat_cli.capture.operators import describe_call
-from torchstat_cli.capture.trees import tensors_in
 from torchstat_cli.records import OpRecord
+from torchstat_cli.torch_access.trees import tensors_in
 
 _META = torch.device("meta")  # read faster than the name
 _LIMIT = 50_000  # distinct calls remembered by a process before it starts afresh

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch._ops import OpOverload
 
-from torchstat_cli.capture.trees import tensors_in
 from torchstat_cli.records import OpRecord, TensorRecord
+from torchstat_cli.torch_access.trees import tensors_in
 
 _TAGS = {
     torch.Tag.pointwise: "pointwise",

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from torchstat_cli.capture.replacing import replaced
+from torchstat_cli.torch_access.patching import replaced
 
 _LSTM = 2  # oneDNN's mode, as torch numbers it
 
@@ -32,12 +32,12 @@ def recurrent_layers_of_the_cpu() -> Iterator[None]:
     """
     with ExitStack() as stack:
         for name, ours in _LAYERS.items():
-            stack.enter_context(replaced(torch._VF, name, partial(_run, getattr(torch._VF, name), ours)))
+            stack.enter_context(replaced(torch._VF, name, partial(_around, ours)))
         yield
 
 
-def _run(original: Callable[..., Any], ours: Callable[..., Any], *args: Any) -> Any:
-    return ours(*args) if _is_plain(args) else original(*args)
+def _around(ours: Callable[..., Any], original: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *args: ours(*args) if _is_plain(args) else original(*args)
 
 
 def _is_plain(args: tuple[Any, ...]) -> bool:

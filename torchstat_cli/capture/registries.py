@@ -11,8 +11,8 @@ from torch.nn.parameter import is_lazy
 
 from torchstat_cli.capture.buffers import BUFFER_NAME, MetadataRow
 from torchstat_cli.capture.leaves import Site, own_attributes, plain_attributes
-from torchstat_cli.capture.trees import stored_bytes
 from torchstat_cli.records import ModuleFacts, OwnedTensor
+from torchstat_cli.torch_access.trees import stored_bytes
 
 
 class ModuleRegistries:

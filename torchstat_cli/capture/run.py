@@ -14,7 +14,6 @@ from torch import nn
 
 from torchstat_cli.capture.allocator import allocator_peak
 from torchstat_cli.capture.attention import attention_backend
-from torchstat_cli.capture.leaves import home_of
 from torchstat_cli.capture.liveness import watching_resizes
 from torchstat_cli.capture.memo import Memo, shared_memo
 from torchstat_cli.capture.recurrent import recurrent_layers_of_the_cpu
@@ -25,6 +24,7 @@ from torchstat_cli.capture.transients import Transients
 from torchstat_cli.capture.values import ValueUnknownError
 from torchstat_cli.capture.watching import watch_memory
 from torchstat_cli.records import Recording
+from torchstat_cli.torch_access.wrappers import home_of
 
 _MOST_ITEMS = 10_000  # taken from a model that returns a generator
 

@@ -14,20 +14,23 @@ from torch import nn
 
 from torchstat_cli.capture.autocast import autocast_on_meta
 from torchstat_cli.capture.buffers import MetadataRow, Slot
-from torchstat_cli.capture.guard import untouched, untouched_generators, without_compiler, without_fast_paths
 from torchstat_cli.capture.higher_order import control_flow_by_parts, plain_flex_attention
 from torchstat_cli.capture.hooks import CaptureHooks
-from torchstat_cli.capture.leaves import Site, find_sites, home_of
+from torchstat_cli.capture.leaves import Site, find_sites
 from torchstat_cli.capture.literals import literals_keep_values
 from torchstat_cli.capture.memo import Memo, shared_memo
 from torchstat_cli.capture.registries import ModuleRegistries
 from torchstat_cli.capture.tape import Knows, OperatorTape
 from torchstat_cli.capture.tensor_types import types_as_at_home
-from torchstat_cli.capture.trees import map_tensors, tensors_in
 from torchstat_cli.capture.twins import copy_buffers, copy_parameters, put_on_meta
 from torchstat_cli.capture.values import KnownValues
 from torchstat_cli.errors import ForwardError, InputError, UsageError
 from torchstat_cli.records import Event, Recording
+from torchstat_cli.torch_access.eager import without_compiler, without_fast_paths
+from torchstat_cli.torch_access.process import one_guest_at_a_time, untouched_generators
+from torchstat_cli.torch_access.restoring import untouched
+from torchstat_cli.torch_access.trees import map_tensors, tensors_in
+from torchstat_cli.torch_access.wrappers import home_of
 from torchstat_cli.units import format_shape
 
 
@@ -39,7 +42,6 @@ class _OpenTapes(threading.local):
 
 
 _open = _OpenTapes()
-_one_dummy_run = threading.RLock()  # a run swaps the model's tensors and restores the global random generators
 
 
 class Session:
@@ -182,7 +184,7 @@ def prepared_run(
     session = Session(model, knows, memo=memo, values=values)
     paused = [tape for tape in _open.tapes if not tape.paused]
     with ExitStack() as stack:
-        stack.enter_context(_one_dummy_run)
+        stack.enter_context(one_guest_at_a_time())
         for tape in paused:
             tape.paused = True
             stack.callback(setattr, tape, "paused", False)

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from torchstat_cli.capture.replacing import replaced
+from torchstat_cli.torch_access.patching import replaced
 
 
 @contextmanager
 def types_as_at_home(home: torch.device) -> Iterator[None]:
     """Within the context, ``Tensor.type`` treats meta tensors as those of ``home``."""
     device = "cpu" if home.type == "meta" else home.type
-    original = Tensor.type
+    with replaced(Tensor, "type", partial(_answering, device)):
+        yield
 
+
+def _answering(device: str, original: Callable[..., Any]) -> Callable[..., Any]:
     def type_(self: Tensor, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:
         if not self.is_meta:
             return original(self, dtype, *args, **kwargs)
@@ -26,8 +30,7 @@ def types_as_at_home(home: torch.device) -> Iterator[None]:
         target = _dtype_of(dtype, device)
         return self.to(target) if target is not None else original(self, dtype, *args, **kwargs)
 
-    with replaced(Tensor, "type", type_):
-        yield
+    return type_
 
 
 def _at_home(name: str, device: str) -> str:

@@ -13,9 +13,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from torchstat_cli.capture.guard import untouched, untouched_generators
 from torchstat_cli.capture.leaves import Site, find_sites
 from torchstat_cli.capture.twins import copy_buffers
+from torchstat_cli.torch_access.process import untouched_generators
+from torchstat_cli.torch_access.restoring import untouched
 
 WARM_UP = 2  # runs that are not counted
 REPEATS = 5  # runs that are

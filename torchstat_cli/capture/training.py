@@ -13,10 +13,10 @@ from torch import nn
 from torchstat_cli.capture.attribution import BackwardAttribution, StepAttribution, parameter_owners
 from torchstat_cli.capture.liveness import Liveness
 from torchstat_cli.capture.session import PreparedRun, run_error
-from torchstat_cli.capture.trees import tensors_in
 from torchstat_cli.capture.values import ValueUnknownError
 from torchstat_cli.errors import ModelstatError, TrainingError
 from torchstat_cli.records import Event, PhaseEvents, Recording, TrainingSetup
+from torchstat_cli.torch_access.trees import tensors_in
 from torchstat_cli.units import format_shape
 
 STEPS = (1, 2)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from torchstat_cli.capture.leaves import loose_values
-from torchstat_cli.capture.trees import items_of, map_tensors
 from torchstat_cli.capture.values import KnownValues
+from torchstat_cli.torch_access.trees import items_of, map_tensors
 
 
 def put_on_meta(modules: Iterable[nn.Module], values: KnownValues) -> dict[int, int]:

@@ -16,9 +16,9 @@ from torch.nn import Parameter
 
 from torchstat_cli.capture.assumptions import NUMBER_WORDS, assume
 from torchstat_cli.capture.operators import argument_tensors, operator_name, traits
-from torchstat_cli.capture.trees import map_tensors, tensors_in
 from torchstat_cli.capture.value_store import LIMIT, ValueStore, meta_like
 from torchstat_cli.errors import ModelError
+from torchstat_cli.torch_access.trees import map_tensors, tensors_in
 from torchstat_cli.units import format_shape
 
 _MOST_ANSWERS = 10_000  # of one assumption in one run

@@ -7,7 +7,7 @@ from typing import Any
 from torchstat_cli.capture.leaves import loose_values
 from torchstat_cli.capture.liveness import Liveness
 from torchstat_cli.capture.session import Session
-from torchstat_cli.capture.trees import tensors_in
+from torchstat_cli.torch_access.trees import tensors_in
 
 
 def watch_memory(session: Session, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Liveness:

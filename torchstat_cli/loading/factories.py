@@ -11,7 +11,7 @@ from torch import nn
 
 from torchstat_cli.errors import BuildError, ModelstatError, SpecError
 from torchstat_cli.loading.failures import chain, describe, short_path, suggestion, with_article
-from torchstat_cli.loading.state import untouched_process
+from torchstat_cli.torch_access.process import untouched_process
 
 _HAS_DEFAULT_OR_COLLECTS = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 

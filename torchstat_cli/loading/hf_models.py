@@ -20,7 +20,7 @@ from torchstat_cli.loading.factories import build_module, location
 from torchstat_cli.loading.failures import describe, import_remedy, root_cause, suggestion
 from torchstat_cli.loading.hf_inputs import leaves_images_out, usual_inputs
 from torchstat_cli.loading.source import ModelSource
-from torchstat_cli.loading.state import untouched_process
+from torchstat_cli.torch_access.process import untouched_process
 
 _KERNEL_CHOICES = ("attn_implementation", "experts_implementation")  # of the builder, not of the configuration
 

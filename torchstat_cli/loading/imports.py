@@ -16,7 +16,7 @@ from types import ModuleType
 
 from torchstat_cli.errors import SpecError
 from torchstat_cli.loading.failures import describe, short_path, suggestion
-from torchstat_cli.loading.state import untouched_process
+from torchstat_cli.torch_access.process import untouched_process
 
 
 def find_object(target: str, attribute: str) -> tuple[object, tuple[str, ...]]:

@@ -8,7 +8,6 @@ from math import prod
 from typing import cast
 
 import torch
-from torch.utils._pytree import tree_leaves, tree_map_only
 
 from torchstat_cli.errors import InputError, ModelstatError, SpecError
 from torchstat_cli.loading.failures import describe
@@ -16,7 +15,8 @@ from torchstat_cli.loading.imports import find_object
 from torchstat_cli.loading.input_specs import InputSpec, check_shape, parse_input
 from torchstat_cli.loading.memory import memory_limit
 from torchstat_cli.loading.source import ModelSource
-from torchstat_cli.loading.state import untouched_process
+from torchstat_cli.torch_access.process import untouched_process
+from torchstat_cli.torch_access.trees import map_tensors
 from torchstat_cli.units import format_bytes, format_shape
 
 __all__ = [
@@ -187,8 +187,7 @@ def inputs_on(inputs: Inputs, *, device: str, dtype: torch.dtype | None = None) 
         moved = tensor.detach().to(device=device, dtype=wanted)
         return moved.requires_grad_() if tensor.requires_grad else moved
 
-    args, kwargs = tree_map_only(torch.Tensor, move, (inputs.args, inputs.kwargs))
-    return Inputs(args, kwargs)
+    return Inputs(*map_tensors((inputs.args, inputs.kwargs), move))
 
 
 def batch_hint(inputs: Inputs) -> str | None:
@@ -204,9 +203,3 @@ def batch_hint(inputs: Inputs) -> str | None:
             shape = ",".join(map(str, (1, *value.shape)))
             return f"write the batch too: --input {f'{name}=' if name else ''}{shape}"
     return None
-
-
-def tensors_in(inputs: Inputs) -> tuple[torch.Tensor, ...]:
-    """Every tensor of the inputs, flattened, in order."""
-    leaves = tree_leaves((inputs.args, inputs.kwargs))
-    return tuple(leaf for leaf in leaves if isinstance(leaf, torch.Tensor))

@@ -13,6 +13,8 @@ from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakIdKeyDictionary
 
+from torchstat_cli.torch_access.patching import replaced
+
 aten = torch.ops.aten
 
 _FILLS = frozenset({aten.normal_, aten.uniform_, aten.zero_, aten.fill_, aten.exponential_, aten.log_normal_})
@@ -62,17 +64,16 @@ def meta_device() -> Iterator[None]:
 
 @contextlib.contextmanager
 def intercepted_parameters(replace: Callable[[nn.Parameter], nn.Parameter]) -> Iterator[None]:
-    """Every parameter passes through ``replace`` when a module registers it; torch's own way is put back after."""
-    original = nn.Module.register_parameter
+    """Every parameter passes through ``replace`` when a module of this thread registers it."""
 
-    def register_parameter(self: nn.Module, name: str, param: nn.Parameter | None) -> None:
-        original(self, name, param if param is None or is_lazy(param) else replace(param))
+    def around(original: Callable[..., None]) -> Callable[..., None]:
+        def register_parameter(self: nn.Module, name: str, param: nn.Parameter | None) -> None:
+            original(self, name, param if param is None or is_lazy(param) else replace(param))
 
-    nn.Module.register_parameter = register_parameter  # type: ignore[method-assign]
-    try:
+        return register_parameter
+
+    with replaced(nn.Module, "register_parameter", around):
         yield
-    finally:
-        nn.Module.register_parameter = original  # type: ignore[method-assign]
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from torchstat_cli.loading import hf_models, sample_catalog, timm_models, torchv
 from torchstat_cli.loading.failures import describe, import_remedy, root_cause, suggestion
 from torchstat_cli.loading.imports import hidden_package
 from torchstat_cli.loading.source import ModelSource
-from torchstat_cli.loading.state import untouched_process
+from torchstat_cli.torch_access.process import untouched_process
 
 
 class _Find(Protocol):

@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import partial
 
 from torchstat_cli.calculators.assemble import assemble
-from torchstat_cli.capture.guard import without_collection
 from torchstat_cli.capture.memo import Memo, shared_memo
 from torchstat_cli.capture.run import RunOptions, record_run
 from torchstat_cli.capture.values import ValueUnknownError
@@ -18,6 +17,7 @@ from torchstat_cli.measuring.provenance import run_provenance
 from torchstat_cli.measuring.rungs import Origin, Rung
 from torchstat_cli.measuring.settings import Settings
 from torchstat_cli.records import Profile, Recording
+from torchstat_cli.torch_access.process import without_collection
 
 RealRung = Callable[[int], Rung]
 """Build the rung with real tensors; gets the bytes that parameters and buffers may take."""
@@ -73,9 +73,9 @@ def _with_reason(error: ForwardError | PlacementError, failure: Exception) -> Ex
     return error
 
 
-@without_collection()
 def _attempt(rung: Rung, settings: Settings, origin: Origin, *, assume: bool = False) -> Profile:
-    return _profile(rung, _record(rung, settings, assume=assume), settings, origin)
+    with without_collection():
+        return _profile(rung, _record(rung, settings, assume=assume), settings, origin)
 
 
 def _record(rung: Rung, settings: Settings, *, assume: bool) -> Recording:

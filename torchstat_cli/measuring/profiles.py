@@ -6,8 +6,6 @@ import inspect
 
 from torch import nn
 
-from torchstat_cli.capture.leaves import home_of, unwrap
-from torchstat_cli.capture.sharding import refuse_sharded
 from torchstat_cli.errors import InputError, PlacementError, UsageError
 from torchstat_cli.loading import (
     Inputs,
@@ -33,6 +31,7 @@ from torchstat_cli.measuring.rungs import (
 )
 from torchstat_cli.measuring.settings import Settings
 from torchstat_cli.records import Profile
+from torchstat_cli.torch_access.wrappers import home_of, peeled, refuse_sharded
 
 
 def profile_spec(
@@ -85,7 +84,7 @@ def profile_live(
         ModelstatError: see the tree; the model is spread over processes, or cannot be run.
     """
     refuse_sharded(model)
-    inner, note = unwrap(model)
+    inner, _, note = peeled(model)
     home = home_of(inner)
 
     def real_rung(room: int) -> Rung:

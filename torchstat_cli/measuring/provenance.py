@@ -8,12 +8,12 @@ import torch
 from torch import nn
 
 import torchstat_cli
-from torchstat_cli.capture.leaves import home_of
-from torchstat_cli.capture.trees import tensors_in
 from torchstat_cli.loading import Inputs
 from torchstat_cli.measuring.rungs import Origin, Rung
 from torchstat_cli.measuring.settings import Settings
 from torchstat_cli.records import InputRecord, Provenance, Recording
+from torchstat_cli.torch_access.trees import tensors_in
+from torchstat_cli.torch_access.wrappers import home_of
 
 
 def run_provenance(rung: Rung, recording: Recording, settings: Settings, origin: Origin) -> Provenance:

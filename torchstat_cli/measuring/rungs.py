@@ -13,8 +13,6 @@ from itertools import chain
 import torch
 from torch import nn
 
-from torchstat_cli.capture.leaves import home_of, unwrap
-from torchstat_cli.capture.sharding import refuse_sharded
 from torchstat_cli.errors import BuildError, UsageError
 from torchstat_cli.loading import (
     Inputs,
@@ -27,6 +25,7 @@ from torchstat_cli.loading import (
     place_meta_parameters,
 )
 from torchstat_cli.measuring.settings import Settings
+from torchstat_cli.torch_access.wrappers import home_of, peeled, refuse_sharded
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def as_rung(placed: Placed, inputs_for: InputsFor) -> Rung:
         ModelError: the factory spread the model over processes.
     """
     refuse_sharded(placed.model)
-    model, note = unwrap(placed.model)
+    model, _, note = peeled(placed.model)
     on_meta = placed.placement.startswith("meta")
     inputs = inputs_for(model, "meta" if on_meta else placed.placement)
     placement = "meta+values" if placed.placement == "meta-parameters" else placed.placement

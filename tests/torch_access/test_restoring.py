@@ -15,8 +15,10 @@ from torch import nn
 
 from tests.capture.containers import FrozenDict, FrozenList, FrozenOrderedDict, WriteOnce
 from tests.capture.modules import Custom, linear
-from torchstat_cli.capture.guard import Snapshot, untouched, untouched_generators, without_compiler, without_fast_paths
 from torchstat_cli.errors import ModelError
+from torchstat_cli.torch_access.eager import without_compiler, without_fast_paths
+from torchstat_cli.torch_access.process import untouched_generators
+from torchstat_cli.torch_access.restoring import Snapshot, untouched
 
 
 def test_attributes_of_every_module_come_back() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from torchstat_cli.loading.state import untouched_process
+from torchstat_cli.torch_access.process import untouched_process
 
 
 def _misbehave(folder: Path) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_sequence
 
 from tests.capture.containers import FrozenDict, Label, Unordered
-from torchstat_cli.capture.trees import map_tensors, shapes_in, tensors_in
+from torchstat_cli.torch_access.trees import map_tensors, shapes_in, tensors_in
 
 ONE, TWO = torch.zeros(1), torch.zeros(2)
 Pair = namedtuple("Pair", "left right")

@@ -1,21 +1,16 @@
-"""Leave everything as it was: the model, the random number generators and torch's switches."""
+"""Leave a model as it was: its attributes, its containers, its modes and the contents of its buffers."""
 
 from __future__ import annotations
 
-import gc
 import operator
-import random
-import sys
-import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from torchstat_cli.capture.replacing import replaced
 from torchstat_cli.errors import ModelError
 
 _CONTAINERS = (dict, list, set)
@@ -131,92 +126,33 @@ def untouched(modules: Iterable[nn.Module]) -> Iterator[None]:
 
 
 @contextmanager
-def without_collection() -> Iterator[None]:
-    """Hold Python's cyclic garbage collector back: a run makes many records and tensors, and no cycles."""
-    enabled = gc.isenabled()
-    gc.disable()
+def same_modes(model: nn.Module) -> Iterator[None]:
+    """Restore every module's own ``training`` flag; ``model.train()`` would flatten a frozen part's."""
+    flags = {module: module.training for module in model.modules()}
     try:
         yield
     finally:
-        if enabled:
-            gc.enable()
+        for module, training in flags.items():
+            # A TorchScript module keeps its flag behind a property; both take plain assignment.
+            if module.training != training:
+                module.training = training
 
 
 @contextmanager
-def untouched_generators() -> Iterator[None]:
-    """Restore the random state of Python, NumPy and torch afterwards."""
-    python_state = random.getstate()
-    numpy: Any = sys.modules.get("numpy")
-    numpy_state = numpy.random.get_state() if numpy else None
-    torch_state = torch.get_rng_state()
-    cuda_states = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
+def same_buffers(modules: Iterable[nn.Module]) -> Iterator[None]:
+    """Restore the contents of the modules' buffers."""
+    buffers = {buffer: None for module in modules for buffer in module.buffers(recurse=False)}
+    contents = [(buffer, buffer.detach().clone()) for buffer in buffers if not buffer.is_inference()]
     try:
         yield
     finally:
-        random.setstate(python_state)
-        if numpy_state is not None:
-            numpy.random.set_state(numpy_state)
-        torch.set_rng_state(torch_state)
-        if cuda_states is not None:
-            torch.cuda.set_rng_state_all(cuda_states)
+        for buffer, content in contents:
+            _restore_contents(buffer, content)
 
 
-class Switch(AbstractContextManager[None]):
-    """A switch of the whole process: the first run throws it, the last of those in several threads puts it back.
-
-    If each put back what it found, a run that began while another was under way would leave the switch thrown.
-    """
-
-    def __init__(self, throw: Callable[[], AbstractContextManager[None]]) -> None:
-        self._throw = throw
-        self._lock = threading.Lock()
-        self._users = 0
-        self._thrown: AbstractContextManager[None] = nullcontext()
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if self._users == 0:
-                self._thrown = self._throw()
-                self._thrown.__enter__()
-            self._users += 1
-
-    def __exit__(self, *exception: object) -> None:
-        with self._lock:
-            self._users -= 1
-            if self._users == 0:
-                self._thrown.__exit__(None, None, None)
-
-
-def without_compiler() -> AbstractContextManager[None]:
-    """Run compiled modules and functions as the eager code they came from: compiled graphs hide their operators."""
-    if "torch._dynamo" in sys.modules:
-        return _eager_stance
-    # Nothing is compiled yet, and importing the compiler takes a second: what asks for it now gets eager code.
-    return _no_compiling
-
-
-def _leave_as_it_is(model: Any = None, **options: Any) -> Any:
-    """``torch.compile``, which is a decorator with options too."""
-    return (lambda given: given) if model is None else model
-
-
-_eager_stance = Switch(lambda: torch.compiler.set_stance("force_eager"))
-_no_compiling = Switch(lambda: replaced(torch, "compile", _leave_as_it_is))
-
-
-def without_fast_paths() -> AbstractContextManager[None]:
-    """Switch off the fused encoder and attention kernels of ``nn``, which hide their parts, and restore the switch."""
-    return _no_fast_paths
-
-
-@contextmanager
-def _fast_paths_off() -> Iterator[None]:
-    enabled = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(enabled)
-
-
-_no_fast_paths = Switch(_fast_paths_off)
+def _restore_contents(buffer: Tensor, content: Tensor) -> None:
+    # Written only if need be: a backward pass may still be waiting for the untouched buffer. (The version counter
+    # cannot tell: batch norm does not raise it.)
+    if not buffer.is_meta and not torch.equal(buffer, content):
+        with torch.no_grad():
+            buffer.copy_(content)

@@ -1,0 +1,59 @@
+"""Run models as plain Python: no compiled graphs, no fused fast paths, which hide what happens inside."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import nn
+
+from torchstat_cli.torch_access.patching import Switch, replaced
+from torchstat_cli.torch_access.wrappers import is_compiled
+
+
+def without_compiler() -> AbstractContextManager[None]:
+    """Run compiled modules and functions as the eager code they came from: compiled graphs hide their operators."""
+    if "torch._dynamo" in sys.modules:
+        return _eager_stance()
+    # Nothing is compiled yet, and importing the compiler takes a second: what asks for it now gets eager code.
+    return replaced(torch, "compile", lambda original: _leave_as_it_is)
+
+
+def _leave_as_it_is(model: Any = None, **options: Any) -> Any:
+    """``torch.compile``, which is a decorator with options too."""
+    return (lambda given: given) if model is None else model
+
+
+_eager_stance = Switch(lambda: torch.compiler.set_stance("force_eager"))
+
+
+def eagerly(model: nn.Module, *, compiled: bool | None = None) -> AbstractContextManager[None]:
+    """Run compiled parts of ``model`` as plain Python inside the block.
+
+    Code that was compiled before a hook existed goes on ignoring it without a word; run eagerly, every
+    hook fires. Who knows whether anything was ``compiled`` saves the search.
+    """
+    if torch.compiler.is_compiling() or not (is_compiled(model) if compiled is None else compiled):
+        return nullcontext()
+    return _eager_stance()
+
+
+def without_fast_paths() -> AbstractContextManager[None]:
+    """Switch off the fused encoder and attention kernels of ``nn``, which hide their parts, and restore the switch."""
+    return _no_fast_paths()
+
+
+@contextmanager
+def _fast_paths_off() -> Iterator[None]:
+    enabled = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(enabled)
+
+
+_no_fast_paths = Switch(_fast_paths_off)

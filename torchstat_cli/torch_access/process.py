@@ -1,0 +1,98 @@
+"""Leave the process as it was: import path, directory, random state, defaults, standard output, garbage collection.
+
+Such state is the whole process's, so only one guest at a time may borrow it; others wait for their turn.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, redirect_stdout
+from typing import Any
+
+import torch
+
+from torchstat_cli.torch_access.patching import Switch
+
+
+def one_guest_at_a_time() -> AbstractContextManager[Any]:
+    """Hold the process for this thread, while foreign code runs that changes its state, which is put back."""
+    return _guest
+
+
+_guest = threading.RLock()
+
+
+def _renew() -> None:
+    # In a forked process the thread that held the lock is gone.
+    global _guest
+    _guest = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
+
+
+@contextmanager
+def untouched_process(import_path: Sequence[str] = ()) -> Iterator[None]:
+    """Everything that a model's code commonly changes is put back on leaving, also after an exception.
+
+    What the code prints goes to standard error: standard output belongs to results.
+
+    Args:
+        import_path: folders placed first on ``sys.path`` inside.
+    """
+    with one_guest_at_a_time(), untouched_generators():
+        path, directory = list(sys.path), os.getcwd()
+        dtype, grad = torch.get_default_dtype(), torch.is_grad_enabled()
+        sys.path[:0] = import_path
+        try:
+            with redirect_stdout(sys.stderr):
+                yield
+        finally:
+            sys.path[:] = path
+            os.chdir(directory)
+            torch.set_default_dtype(dtype)
+            torch.set_grad_enabled(grad)
+
+
+@contextmanager
+def untouched_generators() -> Iterator[None]:
+    """Restore the random state of Python, NumPy and torch afterwards."""
+    python_state = random.getstate()
+    numpy: Any = sys.modules.get("numpy")
+    numpy_state = numpy.random.get_state() if numpy else None
+    torch_state = torch.get_rng_state()
+    cuda_states = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
+    try:
+        yield
+    finally:
+        random.setstate(python_state)
+        if numpy_state is not None:
+            numpy.random.set_state(numpy_state)
+        torch.set_rng_state(torch_state)
+        if cuda_states is not None:
+            torch.cuda.set_rng_state_all(cuda_states)
+
+
+def without_collection() -> AbstractContextManager[None]:
+    """Hold Python's cyclic garbage collector back: a run makes many records and tensors, and no cycles."""
+    return _no_collection()
+
+
+@contextmanager
+def _collector_off() -> Iterator[None]:
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+_no_collection = Switch(_collector_off)

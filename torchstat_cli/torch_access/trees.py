@@ -1,0 +1,163 @@
+"""Walk and rebuild the nested values that modules take and return."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import operator
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+Change = Callable[[Tensor], Tensor]
+_Made = dict[int, tuple[Any, Any]]  # by id: an object, which has to live meanwhile, and its copy
+
+_CONTAINERS = (tuple, list, set, frozenset, dict)
+_PLAIN = (int, float, complex, str, bytes, type)
+_RECORD_NAMES = ("Cache", "Layer", "Output")
+
+
+def tensors_in(value: object) -> Iterator[Tensor]:
+    """Every tensor inside containers, dataclasses, caches and output records, in order; each object once."""
+    return _walk(value, set())
+
+
+def _walk(value: object, seen: set[int]) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+        return
+    if value is None or isinstance(value, _PLAIN) or id(value) in seen:
+        return
+    if isinstance(value, _CONTAINERS):
+        children = items_of(value)
+    elif isinstance(value, Mapping):
+        children = list(value.values())
+    elif dataclasses.is_dataclass(value):
+        children = [getattr(value, field.name, None) for field in dataclasses.fields(value)]
+    elif is_record(value):
+        children = list(vars(value).values())
+    else:
+        return
+    seen.add(id(value))
+    for child in children:
+        yield from _walk(child, seen)
+
+
+def is_record(value: object) -> bool:
+    """Whether ``value`` is a cache, a layer of one, or an output record: plain objects whose tensors are attributes."""
+    is_named_so = type(value).__name__.endswith(_RECORD_NAMES) and hasattr(value, "__dict__")
+    return is_named_so and not isinstance(value, (torch.nn.Module, type))
+
+
+def items_of(value: Any) -> list[Any]:
+    """The items of a tuple, list or set, the values of a dict.
+
+    They are asked of the base class: one with methods of its own may refuse to be measured, or walk differently.
+    """
+    if isinstance(value, OrderedDict):
+        return [item for _, item in OrderedDict.items(value)]
+    if isinstance(value, dict):
+        return [*dict.values(value)]
+    kind = next(kind for kind in _CONTAINERS if isinstance(value, kind))
+    return [*kind.__iter__(value)]
+
+
+def map_tensors(value: Any, change: Change) -> Any:
+    """A copy of ``value`` in which every tensor was replaced by ``change(tensor)``; other leaves are kept.
+
+    Classes are kept: of named tuples, dataclasses, mappings, caches. What contains itself does so again.
+    """
+    return _map(value, change, {})
+
+
+def _map(value: Any, change: Change, made: _Made) -> Any:
+    if isinstance(value, Tensor):
+        return change(value)
+    if value is None or isinstance(value, _PLAIN):
+        return value
+    if id(value) in made:
+        return made[id(value)][1]
+    if isinstance(value, tuple):
+        return _map_tuple(value, change, made)
+    if isinstance(value, list):
+        return _map_list(value, change, made)
+    if isinstance(value, (set, frozenset)):
+        items = [_map(item, change, made) for item in items_of(value)]
+        return value if isinstance(value, frozenset) and not items else type(value)(items)
+    if isinstance(value, Mapping):
+        # One that is no dict may be anything, an open file too: it is left alone where it holds no tensor.
+        holds = isinstance(value, dict) or next(tensors_in(value), None) is not None
+        return _map_mapping(value, change, made) if holds else value
+    if dataclasses.is_dataclass(value):
+        return _map_attributes(value, [field.name for field in dataclasses.fields(value)], change, made)
+    if is_record(value):
+        return _map_attributes(value, list(vars(value)), change, made)
+    return value
+
+
+def _map_tuple(value: tuple[Any, ...], change: Change, made: _Made) -> Any:
+    if isinstance(value, PackedSequence):
+        # Its batch sizes are a plan, not data: torch wants them on the CPU whatever the device.
+        order = [_map(item, change, made) for item in (value.sorted_indices, value.unsorted_indices)]
+        return PackedSequence(change(value.data), value.batch_sizes, *order)
+    items = items_of(value)
+    changed = [_map(item, change, made) for item in items]
+    if type(value) is tuple:
+        return tuple(changed)
+    if all(map(operator.is_, items, changed)):
+        return value  # a class of labels, say, whose constructor takes something else
+    # A named tuple takes its fields one by one, other tuple types an iterable.
+    return type(value)(*changed) if hasattr(value, "_fields") else type(value)(changed)
+
+
+def _map_list(value: list[Any], change: Change, made: _Made) -> list[Any]:
+    result: list[Any] = [] if type(value) is list else copy.copy(value)
+    made[id(value)] = value, result
+    list.__setitem__(result, slice(None), [_map(item, change, made) for item in items_of(value)])
+    return result
+
+
+def _map_mapping(value: Mapping[Any, Any], change: Change, made: _Made) -> Any:
+    # A shallow copy keeps the class (OrderedDict, a model library's output record), which a rebuilt dict would lose.
+    result: Any = {} if type(value) is dict else copy.copy(value)
+    if not hasattr(result, "__setitem__"):
+        result = {}
+    made[id(value)] = value, result
+    changed = {key: _map(value[key], change, made) for key in value}
+    try:
+        for key, item in changed.items():
+            result[key] = item
+    except TypeError:  # a mapping that refuses changes: the plain dict serves as keywords just as well
+        return changed
+    return result
+
+
+def _map_attributes(value: Any, names: list[str], change: Change, made: _Made) -> Any:
+    result = copy.copy(value)
+    made[id(value)] = value, result
+    for name in names:
+        if hasattr(value, name):
+            # object.__setattr__ also reaches frozen records.
+            object.__setattr__(result, name, _map(getattr(value, name), change, made))
+    return result
+
+
+def stored_bytes(tensor: Tensor) -> int:
+    """Bytes that a tensor holds: of one that wraps others (a quantised weight), those of the others."""
+    if type(tensor) is torch.nn.Parameter or type(tensor) is Tensor:
+        return tensor.numel() * tensor.element_size()
+    if not hasattr(tensor, "__tensor_flatten__"):
+        return tensor.numel() * tensor.element_size()
+    names, _ = tensor.__tensor_flatten__()
+    return sum(stored_bytes(getattr(tensor, name)) for name in names)
+
+
+def shapes_in(value: object) -> tuple[tuple[int, ...], ...]:
+    """The shape of every tensor inside ``value``; of a jagged one the shape of what it stores, sequences end to end."""
+    if type(value) is Tensor and not value.is_nested:  # by far the most common, and this runs at every module
+        return (tuple(value.shape),)
+    return tuple(tuple((tensor.values() if tensor.is_nested else tensor).shape) for tensor in tensors_in(value))
