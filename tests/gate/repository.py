@@ -16,8 +16,11 @@ _IDENTITY = {
 }
 
 
+_INHERITED = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+
+
 class Repository:
-    """A folder, and git in it; no setting of the machine counts."""
+    """A folder, and git in it; no setting of the machine counts, nor a hook that runs the tests."""
 
     def __init__(self, root: Path) -> None:
         root.mkdir(parents=True, exist_ok=True)
@@ -39,7 +42,7 @@ class Repository:
         result = subprocess.run(
             words,
             cwd=self.root,
-            env={**os.environ, **_IDENTITY, **environment},
+            env={**_INHERITED, **_IDENTITY, **environment},
             capture_output=True,
             text=True,
             check=False,
