@@ -183,6 +183,106 @@ def test_git_dir_and_no_repository_around(
     assert "GIT_DIR of the environment is not used" in str(caught.value.hint)
 
 
+class TestLinks:
+    """A name means at the fork what it means in a checkout of the fork."""
+
+    def test_a_file_that_became_a_link(self, repository: Repository) -> None:
+        file = repository.commit("baseline.json", "at the fork")
+        repository.git("switch", "--quiet", "--create", "branch")
+        file.rename(repository.root / "moved.json")
+        file.symlink_to("moved.json")
+        repository.commit("other.txt", "x")
+        assert read_at_merge_base(file, "main")[0] == b"at the fork"
+
+    def test_a_link_that_became_a_file(self, repository: Repository) -> None:
+        repository.write("real.json", "at the fork")
+        file = repository.root / "baseline.json"
+        file.symlink_to("real.json")
+        repository.commit("other.txt", "x")
+        repository.git("switch", "--quiet", "--create", "branch")
+        file.unlink()
+        repository.commit("baseline.json", "now")
+        assert read_at_merge_base(file, "main")[0] == b"at the fork"
+
+    def test_a_link_that_is_new(self, repository: Repository) -> None:
+        real = repository.commit("real.json", "at the fork")
+        (repository.root / "baseline.json").symlink_to(real)
+        assert read_at_merge_base(repository.root / "baseline.json", "main")[0] == b"at the fork"
+
+    def test_a_folder_that_is_a_link(self, repository: Repository) -> None:
+        repository.write("numbers/baseline.json", "at the fork")
+        (repository.root / "short").symlink_to("numbers")
+        repository.commit("other.txt", "x")
+        assert read_at_merge_base(repository.root / "short" / "baseline.json", "main")[0] == b"at the fork"
+
+    def test_a_folder_that_became_a_link(self, repository: Repository) -> None:
+        file = repository.commit("numbers/baseline.json", "at the fork")
+        repository.git("switch", "--quiet", "--create", "branch")
+        file.parent.rename(repository.root / "moved")
+        (repository.root / "numbers").symlink_to("moved")
+        repository.commit("other.txt", "x")
+        assert read_at_merge_base(file, "main")[0] == b"at the fork"
+
+    def test_a_repository_behind_a_link(self, repository: Repository, nested: Path, tmp_path: Path) -> None:
+        (tmp_path / "link").symlink_to(repository.root)
+        assert read_at_merge_base(tmp_path / "link" / "sub" / "baseline.json", "HEAD")[0] == b"committed"
+        assert read_at_merge_base(tmp_path / "link" / "sub" / ".." / "sub" / "baseline.json", "HEAD")[0] == b"committed"
+
+    def test_parent_folders_after_a_link(self, repository: Repository, tmp_path: Path) -> None:
+        repository.write("a/b/other.txt", "x")
+        file = repository.commit("a/baseline.json", "committed")
+        (repository.root / "link").symlink_to(repository.root / "a" / "b")
+        assert read_at_merge_base(repository.root / "link" / ".." / "baseline.json", "HEAD")[0] == b"committed"
+        assert file.exists()
+
+    def test_a_link_out_of_the_repository(self, repository: Repository, tmp_path: Path) -> None:
+        outside = tmp_path / "outside.json"
+        outside.write_text("x")
+        (repository.root / "baseline.json").symlink_to(outside)
+        repository.commit("other.txt", "x")
+        with pytest.raises(BaselineError, match="no file inside the repository"):
+            read_at_merge_base(repository.root / "baseline.json", "HEAD")
+
+    def test_a_folder_outside_the_repository(self, repository: Repository, tmp_path: Path) -> None:
+        repository.commit("other.txt", "x")
+        (tmp_path / "elsewhere").mkdir()
+        (repository.root / "numbers").symlink_to(tmp_path / "elsewhere")
+        with pytest.raises(BaselineError, match="in no git repository"):
+            read_at_merge_base(repository.root / "numbers" / "baseline.json", "HEAD")
+
+
+@pytest.mark.parametrize("name", [":(icase)x.json", "a b?.json", "*.json", "[x].json", "ü.json", "-x.json", "x"])
+def test_names_that_git_could_read_as_something_else(repository: Repository, name: str) -> None:
+    repository.commit("x.json", "the wrong one")
+    file = repository.commit(name, "committed")
+    file.unlink()
+    assert read_at_merge_base(file, "HEAD")[0] == b"committed"
+    assert read_at_merge_base(file.with_name(f"{name}.none"), "HEAD")[0] is None
+
+
+def test_what_cannot_be_read_is_not_absent(repository: Repository, nested: Path) -> None:
+    tree = repository.git("rev-parse", "HEAD:sub")
+    (repository.root / ".git" / "objects" / tree[:2] / tree[2:]).unlink()
+    with pytest.raises(BaselineError, match=r"cannot read sub/baseline\.json at"):
+        read_at_merge_base(nested, "HEAD")
+
+
+def test_a_partial_clone_without_its_remote(repository: Repository, nested: Path, tmp_path: Path) -> None:
+    repository.git("config", "uploadpack.allowFilter", "true")
+    clone = Repository(tmp_path / "clone")
+    url = repository.root.as_uri()
+    clone.run("git", "clone", "--quiet", "--filter=tree:0", "--no-checkout", url, ".")
+    clone.git("remote", "set-url", "origin", "file:///nonexistent")
+    with pytest.raises(BaselineError, match=r"cannot read sub/baseline\.json at"):
+        read_at_merge_base(clone.root / "sub" / "baseline.json", "HEAD")
+
+
+def test_a_folder_of_that_name(repository: Repository) -> None:
+    file = repository.commit("baseline.json/file", "x")
+    with pytest.raises(BaselineError, match="no file inside the repository"):
+        read_at_merge_base(file.parent, "HEAD")
+
+
 HOOK = """\
 import pathlib
 from torchstat_cli.gate.git import read_at_merge_base

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from torchstat_cli.errors import BaselineError
 from torchstat_cli.gate.git_command import git_complaint, git_text, run_git
+
+_BLOB = re.compile(rb"[0-9a-f]+ blob ([0-9]+)")
+_ABSENT = re.compile(rb"[0-9a-f]+:.* missing|(dangling|notdir) [0-9]+")
 
 
 def read_at_merge_base(path: Path, ref: str) -> tuple[bytes | None, str]:
@@ -16,23 +20,24 @@ def read_at_merge_base(path: Path, ref: str) -> tuple[bytes | None, str]:
     that ``path`` lies in, also where the environment names another, as in hooks.
 
     Raises:
-        BaselineError: no git, no repository, an unknown ref, or histories that share no commit here.
+        BaselineError: no git, no repository, an unknown ref, histories that share no commit here, or objects that
+            cannot be read.
     """
-    directory = _existing(path.resolve().parent)
+    path = _written(path)
+    directory = _existing(path.parent)
     top = _top_level(directory, ref)
     _require_ref(directory, ref)
     base = git_text(directory, "merge-base", ref, "HEAD")
     if base is None:
         raise BaselineError(f"{ref} and HEAD share no commit in this clone", _fetch_hint(directory, ref))
-    try:
-        name = path.resolve().relative_to(top).as_posix()
-    except ValueError as error:
-        raise BaselineError(
-            f"the baseline {path} lies outside the repository {top}", "keep it in the repository"
-        ) from error
-    if not run_git(directory, "ls-tree", "--full-tree", base, "--", name).stdout:
-        return None, base[:9]
-    return run_git(directory, "cat-file", "blob", f"{base}:{name}").stdout, base[:9]
+    contents = (_content(directory, base, name) for name in _names(path, top))
+    return next((content for content in contents if content is not None), None), base[:9]
+
+
+def _written(path: Path) -> Path:
+    """``path`` as it is written, made absolute; its links followed where ``..`` means something else with them."""
+    absolute = Path(os.path.abspath(path))
+    return absolute if absolute.resolve() == path.resolve() else path.resolve()
 
 
 def _top_level(directory: Path, ref: str) -> Path:
@@ -44,6 +49,41 @@ def _top_level(directory: Path, ref: str) -> Path:
             f"git says: {git_complaint(result)}; {ignored}leave --against out where there is none",
         )
     return Path(os.fsdecode(result.stdout).removesuffix("\n")).resolve()
+
+
+def _names(path: Path, top: Path) -> list[str]:
+    """How the tree of a commit may call ``path``: as it is written, and with links followed.
+
+    The first is what a checkout of that commit would read. The second counts where the link is younger than the commit.
+    """
+    written = next((path.relative_to(folder) for folder in path.parents if folder.resolve() == top), None)
+    target = path.resolve()
+    followed = target.relative_to(top) if target.is_relative_to(top) else None
+    names = list(dict.fromkeys(name.as_posix() for name in (written, followed) if name is not None))
+    if not names:
+        raise BaselineError(f"the baseline {path} lies outside the repository {top}", "keep it in the repository")
+    return names
+
+
+def _content(directory: Path, base: str, name: str) -> bytes | None:
+    """The bytes of the file ``name`` in the tree of ``base``, links of that tree followed; None where it is absent."""
+    if "\n" in name:
+        raise BaselineError(f"git cannot be asked for {name!r}, which has a line break in it", "rename the baseline")
+    asked = os.fsencode(f"{base}:{name}\n")
+    result = run_git(directory, "cat-file", "--batch", "--follow-symlinks", given=asked)
+    header, _, rest = result.stdout.partition(b"\n")
+    if found := _BLOB.fullmatch(header):
+        return rest[: int(found[1])]
+    if not _ABSENT.fullmatch(header):
+        reason = git_complaint(result) if result.returncode else "it is no file inside the repository there"
+        raise BaselineError(f"cannot read {name} at {base[:9]}: {reason}", "keep the baseline as a plain file")
+    # A tree that is damaged or was never fetched looks absent to cat-file; ls-tree fails on it.
+    listed = run_git(directory, "ls-tree", "--full-tree", base, "--", f":(literal){name}")
+    if listed.returncode:
+        raise BaselineError(
+            f"cannot read {name} at {base[:9]}: {git_complaint(listed)}", "see what is missing: git fsck"
+        )
+    return None
 
 
 def _require_ref(directory: Path, ref: str) -> None:
