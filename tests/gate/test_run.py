@@ -249,6 +249,10 @@ class TestAgainst:
         assert len(verdict.notices) == 1
         assert "every model is new" in verdict.notices[0]
 
+    def test_an_empty_ref_as_of_a_variable_that_is_not_set(self, gate: Gate) -> None:
+        with pytest.raises(BaselineError, match="git knows no commit ''"):
+            gate.check({"a": flops(9000)}, against="")
+
     def test_a_corrupt_file_at_the_fork(self, gate: Gate, repository: Repository) -> None:
         good = gate.config.baseline.read_text()
         repository.commit("baseline.json", "{")
@@ -258,7 +262,9 @@ class TestAgainst:
         assert "mend the file on HEAD" in str(caught.value.hint)
 
 
-@pytest.mark.parametrize("flags", [{"update": True, "ratchet": True}, {"update": True, "against": "main"}])
+@pytest.mark.parametrize(
+    "flags", [{"update": True, "ratchet": True}, {"update": True, "against": "main"}, {"ratchet": True, "against": ""}]
+)
 def test_updates_combine_with_nothing(flags: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="cannot be combined"):
         Request(**flags)

@@ -34,8 +34,9 @@ class Request:
 
     def __post_init__(self) -> None:
         asked = [flag for flag, given in (("--update", self.update), ("--ratchet", self.ratchet)) if given]
-        if len(asked) > 1 or (asked and self.against):
-            others = " and ".join([*asked, *(["--against"] if self.against else [])])
+        against = self.against is not None
+        if len(asked) > 1 or (asked and against):
+            others = " and ".join([*asked, *(["--against"] if against else [])])
             raise UsageError(f"{others} cannot be combined", "an update writes today's numbers, whatever the git ref")
 
 
@@ -55,7 +56,8 @@ def find_references(config: GateConfig, entries: tuple[ModelEntry, ...], request
         BaselineError: it is unusable, or missing where something is to be compared with it.
     """
     committed = load_baseline(config.baseline)
-    if request.against:
+    # An empty ref is what a script gives whose variable is not set: an unknown ref, not a run without one.
+    if request.against is not None:
         content, commit = read_at_merge_base(config.baseline, request.against)
         if content is None:
             notice = f"{config.baseline.name} does not exist at {commit}, where this branch forked: every model is new"
