@@ -174,6 +174,18 @@ class TestAgainst:
     def test_absent_at_the_fork_is_new_even_if_the_branch_wrote_an_entry(self) -> None:
         assert against(entry(flops="+1%"), flops(10), None, committed=flops(10)).state is State.NEW
 
+    def test_a_new_model_is_held_to_the_entry_that_the_branch_wrote_for_it(self) -> None:
+        model = entry(flops="+1%")
+        assert against(model, flops(1010), None, committed=flops(1000)).state is State.NEW
+        verdict = against(model, flops(1011), None, committed=flops(1000))
+        assert verdict.state is State.FAIL
+        assert verdict.notes == ("compared with the entry that this branch wrote into the baseline",)
+        assert against(model, flops(1011), None).state is State.NEW
+
+    def test_and_must_be_comparable_with_it(self) -> None:
+        before, after = profile(row("x"), shape=(1, 8)), profile(row("x"), shape=(1, 9))
+        assert against(entry(flops="+1%"), after, None, committed=before).state is State.STALE
+
     def test_inherited(self) -> None:
         model = entry(flops="900")
         assert against(model, flops(1000), flops(1000)).state is State.INHERITED

@@ -33,17 +33,23 @@ def judge_model(
 
     Without ``against`` the committed entry counts. With it the branch is compared with where it forked; growth that the
     branch itself wrote into the baseline file is accepted, because a reviewer sees it there. Ceilings are never lifted.
+    A model that the fork lacks is new, unless it went beyond the entry that the branch wrote for it.
     """
     now = take_snapshot(entry, profile)
     if not against:
         return _judge(entry, profile, now, Reference(committed))
     verdict = _judge(entry, profile, now, Reference(fork, fork))
-    undone = verdict.state is State.FAIL or verdict.state in UNDECIDED
-    if not undone or fork is None or committed is None or committed == fork:
+    if committed is None or committed == fork:
         return verdict
     accepted = _judge(entry, profile, now, Reference(committed, fork))
+    if not _undone(accepted if fork is None else verdict):
+        return verdict
     note = "compared with the entry that this branch wrote into the baseline"
     return replace(accepted, notes=(*accepted.notes, note))
+
+
+def _undone(verdict: ModelVerdict) -> bool:
+    return verdict.state is State.FAIL or verdict.state in UNDECIDED
 
 
 def _judge(entry: ModelEntry, profile: Profile, now: Snapshot, reference: Reference) -> ModelVerdict:
