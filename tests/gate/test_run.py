@@ -244,10 +244,20 @@ class TestAgainst:
     def test_no_file_at_the_fork(self, repository: Repository, tmp_path: Path) -> None:
         repository.commit("readme", "x")
         gate = Gate(repository.root, entry("a", flops="+1%"))
+        gate.check({"a": flops(1)}, update=True)
         verdict = gate.check({"a": flops(1)}, against="main")
         assert (verdict.exit_code, verdict.models[0].state) == (0, State.NEW)
         assert len(verdict.notices) == 1
         assert "every model is new" in verdict.notices[0]
+
+    def test_no_file_at_the_fork_and_none_here(self, repository: Repository) -> None:
+        repository.commit("readme", "x")
+        with pytest.raises(BaselineError, match="so nothing can be checked"):
+            Gate(repository.root, entry("a", flops="+1%")).check({"a": flops(1)}, against="main")
+        with pytest.raises(BaselineError, match="a is limited relative to one"):
+            Gate(repository.root, entry("a", flops="+1%", params="20")).check({"a": flops(1)}, against="main")
+        verdict = Gate(repository.root, entry("a", params="20")).check({"a": flops(1)}, against="main")
+        assert (verdict.exit_code, verdict.models[0].state) == (0, State.NEW)
 
     def test_an_empty_ref_as_of_a_variable_that_is_not_set(self, gate: Gate) -> None:
         with pytest.raises(BaselineError, match="git knows no commit ''"):

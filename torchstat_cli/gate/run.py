@@ -60,6 +60,8 @@ def find_references(config: GateConfig, entries: tuple[ModelEntry, ...], request
     if request.against is not None:
         content, commit = read_at_merge_base(config.baseline, request.against)
         if content is None:
+            if committed is None:
+                _require_ceilings(config, entries)
             notice = f"{config.baseline.name} does not exist at {commit}, where this branch forked: every model is new"
             return References(committed, {}, (notice,))
         remedy = f"mend the file on {request.against}, or leave --against out"
