@@ -196,6 +196,16 @@ class TestFiles:
             extractor.save_outputs(folder, "new", reset=True)
         assert (folder / "LT/new/head.npz").exists()
 
+    def test_reset_leaves_other_files_where_they_are(self, tmp_path: Path) -> None:
+        extractor = extracted(Staged(), ["head"], SEQUENCE)
+        extractor.save_outputs(tmp_path, "old", emb_formats=["mean"])
+        (tmp_path / "full").mkdir()
+        (tmp_path / "full" / "photo.jpg").write_text("precious")
+        with pytest.raises(OutputError, match=r"photo\.jpg"):
+            extractor.save_outputs(tmp_path, "new", reset=True, emb_formats=["mean"])
+        assert (tmp_path / "full" / "photo.jpg").read_text() == "precious"
+        assert (tmp_path / "mean" / "old" / "head.npz").exists()
+
     @pytest.mark.parametrize(
         ("options", "error"),
         [

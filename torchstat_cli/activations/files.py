@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,10 +11,11 @@ from typing import Any, BinaryIO
 
 from torch import Tensor
 
-from torchstat_cli.activations.pooling import FORMATS
+from torchstat_cli.activations.clearing import delete_saved
 from torchstat_cli.errors import OutputError, SelectionError
 
 SAVE_METHODS = {"numpy_compressed": ".npz", "numpy": ".npy", "safetensors": ".safetensors"}
+_DTYPES = "dtypes.json"
 
 
 def check_save_method(save_method: str) -> None:
@@ -46,20 +46,12 @@ def id_folder(output_folder: str | Path, emb_format: str, output_id: str) -> Pat
 
 
 def reset_folder(output_folder: str | Path) -> None:
-    """Delete what was saved in ``output_folder`` before.
+    """Delete what was saved in ``output_folder`` before, and the folders that this leaves empty.
 
     Raises:
-        OutputError: it holds anything but the folders of embedding formats, so it is not only ours.
+        OutputError: it holds anything that was not saved here; then nothing is deleted.
     """
-    folder = Path(output_folder)
-    if not folder.exists():
-        return
-    foreign = sorted(entry.name for entry in folder.iterdir() if entry.name not in FORMATS)
-    if foreign:
-        raise OutputError(
-            f"reset would delete {folder}, which also holds {foreign[0]!r}", "give a folder that only holds activations"
-        )
-    shutil.rmtree(folder)
+    delete_saved(output_folder, (_DTYPES,), tuple(SAVE_METHODS.values()))
 
 
 def write_array(folder: Path, name: str, value: Any, save_method: str) -> None:
@@ -82,7 +74,7 @@ def write_dtypes(folder: Path, dtypes: Mapping[str, str]) -> None:
     """Note beside the arrays which of them had a dtype that numpy lacks."""
     if dtypes:
         text = json.dumps(dict(dtypes), indent=1, sort_keys=True).encode()
-        _write_atomically(folder / "dtypes.json", lambda file: file.write(text))
+        _write_atomically(folder / _DTYPES, lambda file: file.write(text))
 
 
 def _write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:

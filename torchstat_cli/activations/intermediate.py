@@ -114,11 +114,12 @@ class IntermediateExtractor(IntermediateExtractorBase):
 
         ``save_method`` is "numpy_compressed" (.npz), "numpy" (.npy) or "safetensors" (keeps bfloat16 and 8-bit floats
         to the bit; for numpy they are widened to float32 and noted in ``dtypes.json``). ``reset`` first deletes what
-        the folder holds. Afterwards the kept outputs are numpy arrays, unless safetensors were written.
+        was saved there before. Afterwards the kept outputs are numpy arrays, unless safetensors were written.
 
         Raises:
             SelectionError: an unknown format or method, or a layer that was named did not run; nothing is written then.
-            OutputError: nothing was kept, or a file cannot be written.
+            OutputError: a file cannot be written, or ``reset`` finds anything that was not saved here; then nothing is
+                deleted.
         """
         formats = [emb_formats] if isinstance(emb_formats, str) else list(emb_formats)
         check_save_method(save_method)
