@@ -206,6 +206,63 @@ class TestFiles:
         assert (tmp_path / "full" / "photo.jpg").read_text() == "precious"
         assert (tmp_path / "mean" / "old" / "head.npz").exists()
 
+    def test_nothing_is_reset_for_an_id_that_is_refused(self, tmp_path: Path) -> None:
+        extractor = extracted(Staged(), ["head"], SEQUENCE)
+        extractor.save_outputs(tmp_path, "old", emb_formats=["mean"])
+        with pytest.raises(OutputError, match="cannot name a folder"):
+            extractor.save_outputs(tmp_path, "../new", reset=True, emb_formats=["LT", "mean"])
+        assert (tmp_path / "mean" / "old" / "head.npz").exists()
+
+    def test_ids_may_be_nested(self, tmp_path: Path) -> None:
+        extractor = extracted(Staged(), ["head"], SEQUENCE)
+        extractor.save_outputs(tmp_path, "set/1", emb_formats=["mean"])
+        assert (tmp_path / "mean" / "set" / "1" / "head.npz").exists()
+        extractor.save_outputs(tmp_path, 2, reset=True, emb_formats=["mean"])  # type: ignore[arg-type]  # as in loops
+        assert [path.name for path in (tmp_path / "mean").iterdir()] == ["2"]
+
+    @pytest.mark.parametrize("link", ["mean", "mean/a"])
+    def test_nothing_is_written_through_a_link(self, tmp_path: Path, link: str) -> None:
+        (tmp_path / "elsewhere").mkdir()
+        place = tmp_path / "out" / link
+        place.parent.mkdir(parents=True)
+        place.symlink_to(tmp_path / "elsewhere")
+        with pytest.raises(OutputError, match="symbolic link"):
+            extracted(Staged(), ["head"], SEQUENCE).save_outputs(tmp_path / "out", "a", emb_formats=["mean"])
+        assert list((tmp_path / "elsewhere").iterdir()) == []
+
+    @pytest.mark.parametrize("save_method", ["numpy_compressed", "numpy", "safetensors"])
+    def test_names_that_hold_paths(self, tmp_path: Path, save_method: str) -> None:
+        if save_method == "safetensors":
+            pytest.importorskip("safetensors")
+        names = ["en/de", "en%2Fde", "en\\de", "../../UP", str(tmp_path / "absolute"), "..", "a\0b", "x" * 300]
+        model = nn.Sequential()
+        for name in names:
+            setattr(model, name, nn.Linear(4, 4))
+        extractor = IntermediateExtractor(model, ["type:Linear"])
+        with torch.no_grad(), extractor:
+            model(SEQUENCE)
+        extractor.save_outputs(tmp_path / "b" / "out", "id", save_method=save_method, emb_formats=["mean"])
+        written = [path for path in tmp_path.rglob("*") if path.is_file()]
+        assert {path.parent for path in written} == {tmp_path / "b" / "out" / "mean" / "id"}
+        assert len(written) == len(names)
+        extractor.save_outputs(tmp_path / "b" / "out", "id", reset=True, emb_formats=["mean"])
+        assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == len(names)
+
+    def test_a_dictionary_of_language_pairs(self, tmp_path: Path) -> None:
+        class Translators(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.pairs = nn.ModuleDict({"en/de": nn.Linear(4, 4), "en_de": nn.Linear(4, 4)})
+
+            def forward(self, x: Tensor) -> Tensor:
+                return self.pairs["en_de"](self.pairs["en/de"](x))
+
+        model = Translators()
+        extracted(model, ["pairs.en/de", "pairs.en_de"], SEQUENCE).save_outputs(tmp_path, "1", emb_formats=["full"])
+        with np.load(tmp_path / "full" / "1" / "pairs.en%2Fde.npz") as file:
+            np.testing.assert_array_equal(file["arr_0"], model.pairs["en/de"](SEQUENCE).detach().numpy())
+        assert (tmp_path / "full" / "1" / "pairs.en_de.npz").exists()
+
     @pytest.mark.parametrize(
         ("options", "error"),
         [
@@ -214,6 +271,13 @@ class TestFiles:
             ({"emb_formats": ["custom"]}, SelectionError),
             ({"output_id": "../elsewhere"}, OutputError),
             ({"output_id": ""}, OutputError),
+            ({"output_id": "."}, OutputError),
+            ({"output_id": "a/../b"}, OutputError),
+            ({"output_id": "/tmp/elsewhere"}, OutputError),
+            ({"output_id": "a\0b"}, OutputError),
+            ({"output_id": "\ud800"}, OutputError),
+            ({"output_id": "a" * 300}, OutputError),
+            ({"output_id": "a/" * 3000}, OutputError),
         ],
     )
     def test_bad_requests_write_nothing(self, tmp_path: Path, options: dict[str, Any], error: type[Exception]) -> None:

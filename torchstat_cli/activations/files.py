@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 from torch import Tensor
 
 from torchstat_cli.activations.clearing import delete_saved
+from torchstat_cli.activations.file_names import file_name
 from torchstat_cli.errors import OutputError, SelectionError
 
 SAVE_METHODS = {"numpy_compressed": ".npz", "numpy": ".npy", "safetensors": ".safetensors"}
@@ -28,16 +29,32 @@ def check_save_method(save_method: str) -> None:
         raise SelectionError(f"there is no save method {save_method!r}", f"choose one of {', '.join(SAVE_METHODS)}")
 
 
-def id_folder(output_folder: str | Path, emb_format: str, output_id: str) -> Path:
-    """The folder of one id, made if need be, with the user's usual permissions.
+def check_id(output_folder: str | Path, emb_format: str, output_id: str) -> Path:
+    """The folder of one id, which need not exist yet.
 
     Raises:
-        OutputError: the id leads out of the folder, or the folder cannot be made.
+        OutputError: the id, or a symbolic link on the way, leads out of the folder.
     """
-    base = Path(output_folder) / emb_format
-    folder = base / str(output_id)
-    if not str(output_id) or not folder.resolve().is_relative_to(base.resolve()) or folder.resolve() == base.resolve():
-        raise OutputError(f"{output_id!r} cannot name a folder inside {base}", "use a plain name or number as the id")
+    base, place = Path(output_folder) / emb_format, Path(str(output_id))
+    try:
+        direct = (base / place).resolve() == Path(output_folder).resolve() / emb_format / place
+    except (OSError, RuntimeError, ValueError):  # too long, links in a circle, characters that no path can have
+        direct = False
+    if not place.parts or place.anchor or ".." in place.parts or not direct:
+        raise OutputError(
+            f"{output_id!r} cannot name a folder inside {base}",
+            "use a plain name or number as the id, and no symbolic link as its folder",
+        )
+    return base / place
+
+
+def id_folder(output_folder: str | Path, emb_format: str, output_id: str) -> Path:
+    """The same folder, made if need be, with the user's usual permissions.
+
+    Raises:
+        OutputError: as :func:`check_id`, or the folder cannot be made.
+    """
+    folder = check_id(output_folder, emb_format, output_id)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -60,21 +77,28 @@ def write_array(folder: Path, name: str, value: Any, save_method: str) -> None:
     Raises:
         OutputError: the file cannot be written, or the safetensors package is missing.
     """
-    path = folder / f"{name}{SAVE_METHODS[save_method]}"
     writer = _WRITERS[save_method]
+    _write(folder / file_name(name, SAVE_METHODS[save_method]), lambda file: writer(file, value))
+
+
+def write_dtypes(folder: Path, dtypes: Mapping[str, str]) -> None:
+    """Note beside the arrays which of them had a dtype that numpy lacks.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    if dtypes:
+        text = json.dumps(dict(dtypes), indent=1, sort_keys=True).encode()
+        _write(folder / _DTYPES, lambda file: file.write(text))
+
+
+def _write(path: Path, write: Callable[[BinaryIO], Any]) -> None:
     try:
-        _write_atomically(path, lambda file: writer(file, value))
+        _write_atomically(path, write)
     except OSError as error:
         raise OutputError(
             f"cannot write {path}: {error.strerror}", "free some space or choose another folder"
         ) from error
-
-
-def write_dtypes(folder: Path, dtypes: Mapping[str, str]) -> None:
-    """Note beside the arrays which of them had a dtype that numpy lacks."""
-    if dtypes:
-        text = json.dumps(dict(dtypes), indent=1, sort_keys=True).encode()
-        _write_atomically(folder / _DTYPES, lambda file: file.write(text))
 
 
 def _write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:

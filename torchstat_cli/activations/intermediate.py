@@ -10,7 +10,14 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from torchstat_cli.activations.arrays import main_tensor, to_numpy, widened
-from torchstat_cli.activations.files import check_save_method, id_folder, reset_folder, write_array, write_dtypes
+from torchstat_cli.activations.files import (
+    check_id,
+    check_save_method,
+    id_folder,
+    reset_folder,
+    write_array,
+    write_dtypes,
+)
 from torchstat_cli.activations.intermediate_base import IntermediateExtractorBase
 from torchstat_cli.activations.pooling import check_format, reformat
 from torchstat_cli.activations.selection import unmatched
@@ -114,12 +121,13 @@ class IntermediateExtractor(IntermediateExtractorBase):
 
         ``save_method`` is "numpy_compressed" (.npz), "numpy" (.npy) or "safetensors" (keeps bfloat16 and 8-bit floats
         to the bit; for numpy they are widened to float32 and noted in ``dtypes.json``). ``reset`` first deletes what
-        was saved there before. Afterwards the kept outputs are numpy arrays, unless safetensors were written.
+        was saved there before. Afterwards the kept outputs are numpy arrays, unless safetensors were written. What
+        cannot stand in a file's name is written as in a URL: ``en/de`` becomes ``en%2Fde.npz``.
 
         Raises:
             SelectionError: an unknown format or method, or a layer that was named did not run; nothing is written then.
-            OutputError: a file cannot be written, or ``reset`` finds anything that was not saved here; then nothing is
-                deleted.
+            OutputError: the id leads out of the folder, a file cannot be written, or ``reset`` finds anything that was
+                not saved here; then nothing is deleted.
         """
         formats = [emb_formats] if isinstance(emb_formats, str) else list(emb_formats)
         check_save_method(save_method)
@@ -130,6 +138,8 @@ class IntermediateExtractor(IntermediateExtractorBase):
         self._check_named()
         if move_to_cpu and save_method != "safetensors":
             self.gpu_to_cpu()
+        for emb_format in formats:
+            check_id(output_folder, emb_format, output_id)
         if reset:
             reset_folder(output_folder)
         for emb_format in formats:
