@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,6 +69,30 @@ def test_the_report_tells(llama: str, capsys: pytest.CaptureFixture[str]) -> Non
     assert report["cache_bytes"] == 256 * 6
 
 
+LAYERS_OF_TWO: dict[str, tuple[dict[str, Any], int, int]] = {
+    # Keys and values of 4 heads of 8: 2 * 32 numbers a token.
+    "GPT2LMHeadModel": ({"model_type": "gpt2", "n_embd": 32, "n_layer": 2, "n_head": 4}, 2 * 64, 0),
+    # Keys and values of 2 heads of 8.
+    "MistralForCausalLM": ({**CONFIG, "model_type": "mistral", "sliding_window": None}, 2 * 32, 0),
+    "Qwen2ForCausalLM": ({**CONFIG, "model_type": "qwen2"}, 2 * 32, 0),
+    "MixtralForCausalLM": ({**CONFIG, "model_type": "mixtral", "num_local_experts": 4}, 2 * 32, 0),
+}
+"""A configuration, numbers in the cache per token, and numbers in it however many tokens there are."""
+
+
+@pytest.mark.libraries
+@pytest.mark.parametrize("architecture", LAYERS_OF_TWO)
+@pytest.mark.parametrize("new", [1, 4])
+def test_the_cache_of_every_kind(architecture: str, new: int, tmp_path: Path) -> None:
+    import_transformers()
+    config, per_token, constant = LAYERS_OF_TWO[architecture]
+    config |= {"architectures": [architecture], "vocab_size": 100, "bos_token_id": 0, "eos_token_id": 1}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    profile, _ = generation_spec(f"hf/{tmp_path}", (), Settings(), (6, new))
+    assert profile.generation is not None
+    assert profile.generation.cache_bytes == 4 * (per_token * (6 + new - 1) + constant)
+
+
 @pytest.mark.parametrize("text", ["512", "512,", "a,b", "0,4", "4,-1", "1,2,3"])
 def test_mistakes_in_the_numbers(text: str) -> None:
     with pytest.raises(UsageError, match="is not PROMPT,NEW"):
@@ -76,7 +101,7 @@ def test_mistakes_in_the_numbers(text: str) -> None:
 
 def test_a_model_without_a_cache(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["decoder_lm", "--input", "ids=1,8:int64", "--generate", "8,4"]) == 2
-    assert "keeps no cache" in capsys.readouterr().err
+    assert "takes no argument cache" in capsys.readouterr().err
 
 
 def test_what_excludes_generation(capsys: pytest.CaptureFixture[str]) -> None:
