@@ -76,6 +76,8 @@ LAYERS_OF_TWO: dict[str, tuple[dict[str, Any], int, int]] = {
     "MistralForCausalLM": ({**CONFIG, "model_type": "mistral", "sliding_window": None}, 2 * 32, 0),
     "Qwen2ForCausalLM": ({**CONFIG, "model_type": "qwen2"}, 2 * 32, 0),
     "MixtralForCausalLM": ({**CONFIG, "model_type": "mixtral", "num_local_experts": 4}, 2 * 32, 0),
+    # Inner width 64: 4 columns of the convolution and 8 of the state, whatever was read.
+    "MambaForCausalLM": ({"model_type": "mamba", "hidden_size": 32, "num_hidden_layers": 2, "state_size": 8}, 0, 1536),
 }
 """A configuration, numbers in the cache per token, and numbers in it however many tokens there are."""
 

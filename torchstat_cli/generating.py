@@ -89,6 +89,4 @@ def _cache_bytes(steps: Mapping[int, DecodeStep], tokens: int) -> int:
     """Bytes of the cache that holds ``tokens`` tokens: a step with one less leaves as many behind."""
     if tokens - 1 in steps:
         return steps[tokens - 1].cache_bytes
-    # Nothing but a prefill was asked for: the one step observed holds a token more.
-    (cached, step), *_ = steps.items()
-    return step.cache_bytes * tokens // (cached + 1)
+    return steps[tokens].prompt_bytes  # nothing but a prefill was asked for: what it left to the step observed

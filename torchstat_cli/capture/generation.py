@@ -31,7 +31,8 @@ class DecodeStep:
     """One token more, after a number of tokens in the cache."""
 
     events: tuple[Event, ...]
-    cache_bytes: int  # after the step
+    prompt_bytes: int  # of the cache before the step
+    cache_bytes: int  # after it
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def record_decode(
         # A cache of the new token alone, where the prompt left more: the step never saw the prompt.
         if cached > 1 and _shown_bytes(cache) * cached <= before:
             raise UsageError(f"{type(model).__name__} ignores the cache that it was given as {argument}", _REMEDY)
-        return DecodeStep(events, _bytes(_tensors(cache, _DEEPEST)))
+        return DecodeStep(events, before, _bytes(_tensors(cache, _DEEPEST)))
 
 
 def _accepted(model: nn.Module) -> _Accepted:
@@ -136,11 +137,11 @@ def _cache_of(model: nn.Module, output: Any) -> tuple[str, Any]:
 
 
 def _tensors(value: Any, depth: int) -> Iterator[torch.Tensor]:
-    """The tensors of a cache: an object of layers, which are objects of tensors."""
+    """The tensors of a cache: an object of layers, which are objects of tensors or of tables of them."""
     if isinstance(value, torch.Tensor):
         yield value
-    elif depth and isinstance(value, (list, tuple)):
-        for item in value:
+    elif depth and isinstance(value, (list, tuple, Mapping)):
+        for item in value.values() if isinstance(value, Mapping) else value:
             yield from _tensors(item, depth - 1)
     elif depth and hasattr(value, "__dict__") and not isinstance(value, (type, nn.Module)):
         for item in vars(value).values():
