@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,6 +11,7 @@ from tests.cli.running import measured_here
 from tests.gate.project import GROWTH, PARAMS, Project
 from torchstat_cli import checking
 from torchstat_cli.cli.main import main
+from torchstat_cli.gate.config import ModelEntry
 
 
 @pytest.fixture
@@ -28,6 +31,18 @@ def test_two_specs(project: Project, capsys: pytest.CaptureFixture[str]) -> None
     document = json.loads(compare(capsys, "models.py:plain", "models.py:tiny", "--input", "1,16", "--format", "json"))
     assert document["totals"]["params"] == {"before": 68, "after": PARAMS, "delta": PARAMS - 68}
     assert document["added"] == ["blocks", "head"]
+
+
+def test_every_model_is_measured_once(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[str] = []
+
+    def counted(entries: Sequence[ModelEntry], **options: Any) -> dict[str, Any]:
+        measured.extend(entry.spec for entry in entries)
+        return measured_here(entries)
+
+    monkeypatch.setattr(checking, "measure_entries", counted)
+    assert main(["compare", "models.py:plain", "models.py:tiny", "--input", "1,16"]) == 0
+    assert measured == ["models.py:plain", "models.py:tiny"]
 
 
 def test_a_saved_report_with_what_it_became(project: Project, capsys: pytest.CaptureFixture[str]) -> None:

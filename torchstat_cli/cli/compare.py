@@ -47,9 +47,9 @@ def _profiles(names: tuple[str, str], inputs: tuple[str, ...], mode: str) -> tup
     specs = [name for name in dict.fromkeys(names) if name not in reports]
     if not specs and inputs:
         raise UsageError("--input was given, but both sides are saved reports", "leave --input out")
-    return tuple(  # type: ignore[return-value]  # two names, two profiles
-        {**reports, **_measured(specs, inputs, mode)}[name] for name in names
-    )
+    profiles = {**reports, **_measured(specs, inputs, mode)}
+    before, after = names
+    return profiles[before], profiles[after]
 
 
 def _is_report(name: str) -> bool:
