@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from torchstat_cli.errors import SpecError
-from torchstat_cli.loading.imports import find_object, names_in_file
+from torchstat_cli.loading.imports import find_object
 
 Write = Callable[[str, str], Path]
 
@@ -65,9 +65,3 @@ def test_a_failing_file_leaves_nothing_behind(write: Write) -> None:
         find_object(str(path), "value")
     assert set(sys.modules) == modules
     assert sys.path == search
-
-
-def test_names_in_a_file_are_read_without_running_it(write: Write) -> None:
-    path = write("names.py", "raise SystemExit\ndef build(): ...\nclass Net: ...\ndef _hidden(): ...\n")
-    assert names_in_file(path) == ["build", "Net"]
-    assert names_in_file(write("broken_names.py", "def (")) == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import importlib
 import importlib.util
@@ -161,13 +160,3 @@ def _execute(path: Path, import_path: Sequence[str]) -> ModuleType:
         del sys.modules[name]
         raise _import_failure(short_path(str(path)), error) from error
     return module
-
-
-def names_in_file(path: Path) -> list[str]:
-    """Public functions and classes that a Python file defines, read without running it; empty if it cannot be read."""
-    try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-    except (OSError, SyntaxError, ValueError):
-        return []
-    defined = (node for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef)))
-    return [node.name for node in defined if not node.name.startswith("_")]

@@ -15,7 +15,8 @@ from torchstat_cli.errors import SpecError
 from torchstat_cli.loading import providers
 from torchstat_cli.loading.factories import build_module, check_arguments, location
 from torchstat_cli.loading.failures import with_article
-from torchstat_cli.loading.imports import find_object, names_in_file
+from torchstat_cli.loading.imports import find_object
+from torchstat_cli.loading.own_code import code_at
 from torchstat_cli.loading.source import ModelSource
 
 __all__ = ["ModelSource", "find_model", "parse_arguments"]
@@ -113,16 +114,18 @@ def _example_inputs(spec: str, found: object) -> Callable[[], object] | Sequence
 def _incomplete_path(text: str) -> SpecError:
     path = Path(text).expanduser()
     if path.is_dir():
-        return SpecError(
-            f"{text} is a folder, not a model", hint=f"name a file in it: {text.rstrip('/')}/model.py:factory"
+        holds_code = any(path.glob("*.py"))
+        words = (
+            f"a model in it: {code_at(path, text).words}"
+            if holds_code
+            else f"a file in it: {text.rstrip('/')}/model.py:factory"
         )
+        return SpecError(f"{text} is a folder, not a model", hint=f"name {words}")
     if path.suffix == ".py":
-        names = names_in_file(path)
         if not path.is_file():
             return SpecError(f"no file {text}", hint="write it as path/file.py:factory")
-        return SpecError(
-            f"{text} names a file but no factory in it", hint=f"write it as {text}:{names[0] if names else 'factory'}"
-        )
+        words = code_at(path, text).words
+        return SpecError(f"{text} names a file but no factory in it", hint=f"write it as {words}")
     library = text.partition("/")[0]
     if path.is_file():
         return SpecError(
