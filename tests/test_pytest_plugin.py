@@ -109,6 +109,29 @@ def test_workers_of_xdist_write_one_baseline(project: Project) -> None:
     assert set(json.loads(project.baseline.read_text())["models"]) == {"plain", "tiny"}
 
 
+@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+def test_a_sample_model_by_a_bare_name(project: Project, workers: tuple[str, ...]) -> None:
+    """No library knows a model called mlp, whichever is installed here."""
+    if workers:
+        pytest.importorskip("xdist")
+    (project.root / "pyproject.toml").write_text(
+        "[tool.modelstat.models.net]\nspec = 'mlp'\nlimits = { params = '1 G', flops = '1 G' }\n"
+    )
+    (project.root / "test_cost.py").write_text(
+        "def test_one(modelstat_check):\n    modelstat_check('net')\n"
+        "def test_two(modelstat_check):\n    modelstat_check('net')\n"
+    )
+    result = run(project, *workers)
+    assert result.code == 0, result.out
+    assert result.out.count("note: mlp is a sample model of modelstat") == 1
+    (project.root / "mlp.py").write_text("from torch import nn\nclass Net(nn.Module): ...\n")
+    result = run(project, *workers)
+    assert result.code == 1
+    assert "error: net: mlp may mean mlp.py here or a sample model of modelstat\n  for yours write mlp.py:Net;" in (
+        result.out.replace("E       ", "")
+    )
+
+
 def test_other_test_suites_pay_nothing(project: Project) -> None:
     (project.root / "test_cost.py").write_text(
         "import sys\n"

@@ -29,6 +29,7 @@ class ModelstatError(Exception):
 
     exit_code = 2
     details: str | None = None  # the traceback of the process that raised it, for --debug
+    notices: tuple[str, ...] = ()  # what the user should know about how the model's spec was resolved
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)

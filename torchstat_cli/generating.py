@@ -12,7 +12,7 @@ from torchstat_cli.capture.generation import DecodeStep, record_decode
 from torchstat_cli.capture.memo import Memo, shared_memo
 from torchstat_cli.capture.run import RunOptions
 from torchstat_cli.errors import UsageError
-from torchstat_cli.loading import InputSpec, find_model, place
+from torchstat_cli.loading import InputSpec, ModelSource, announced, find_model, place
 from torchstat_cli.measuring import Settings, profile_spec
 from torchstat_cli.records import GenerationPart, GenerationProfile, Profile
 
@@ -54,11 +54,21 @@ def generation_spec(
     Raises:
         ModelstatError: see the tree; the model keeps no cache, or cannot be run.
     """
-    prompt, new = tokens
+    prompt, _ = tokens
     name, batch = (given[0].name or _TOKENS, given[0].shape[0]) if given and given[0].shape else (_TOKENS, 1)
     source = find_model(model, arguments, online=online)
     ids = InputSpec(name, (batch, prompt), "int64", None)
     profile, notes = profile_spec(source, (ids,), settings)
+    with announced(source.notices):
+        generation = _generation(profile, source, name, batch, settings, tokens)
+    return replace(profile, generation=generation), notes
+
+
+def _generation(
+    profile: Profile, source: ModelSource, name: str, batch: int, settings: Settings, tokens: tuple[int, int]
+) -> GenerationProfile:
+    """Prefill, which ``profile`` is of, and decoding."""
+    prompt, new = tokens
     module = place(source, "meta", dtype=settings.dtype).model
     memo = shared_memo if settings.memo else Memo(skip_kernels=False)
     options = RunOptions(on_meta=True, memo=memo, attention=settings.attention)
@@ -81,8 +91,7 @@ def generation_spec(
     else:
         cost(prompt)
     cache = _cache_bytes(steps, prompt + decoding)
-    generation = GenerationProfile(prompt, new, batch, tuple(parts), cache, len(steps))
-    return replace(profile, generation=generation), notes
+    return GenerationProfile(prompt, new, batch, tuple(parts), cache, len(steps))
 
 
 def _cache_bytes(steps: Mapping[int, DecodeStep], tokens: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from torchstat_cli.loading import (
     InputSpec,
     ModelSource,
     Placed,
+    announced,
     default_inputs,
     find_model,
     inputs_on,
@@ -56,14 +58,15 @@ def list_spec_nodes(
             # The user's code ran, and may raise anything.
             return error
 
-    placed = place(source, device)
-    result = listed(placed)
-    if isinstance(result, Exception) and device == "auto" and placed.placement.startswith("meta"):
-        # Without memory the reason may be that values are missing.
-        result = listed(place_on_cpu(source, limit_bytes=memory_limit()))
-    if isinstance(result, Exception):
-        raise ForwardError(f"{spec} does not run on these inputs: {result}", "give others with --input") from result
-    return result
+    with announced(source.notices):
+        placed = place(source, device)
+        result = listed(placed)
+        if isinstance(result, Exception) and device == "auto" and placed.placement.startswith("meta"):
+            # Without memory the reason may be that values are missing.
+            result = listed(place_on_cpu(source, limit_bytes=memory_limit()))
+        if isinstance(result, Exception):
+            raise ForwardError(f"{spec} does not run on these inputs: {result}", "give others with --input") from result
+    return replace(result, notes=(*source.notices, *result.notes))
 
 
 def _arguments_on(

@@ -34,6 +34,7 @@ class SessionGate:
         self._update = update
         self._taken: dict[str, Snapshot] = {}
         self._new: set[str] = set()
+        self._notices: dict[str, None] = {}  # each once, in order
         self._written = False
 
     def check(self, model: Any, inputs: tuple[Any, ...], name: str | None, limits: Mapping[str, Any]) -> Verdict:
@@ -42,6 +43,7 @@ class SessionGate:
             verdict = self._judge(model, inputs, name, limits)
         except ModelstatError as error:
             pytest.fail(f"error: {error}", pytrace=False)
+        self._notices |= dict.fromkeys(verdict.notices)
         self._new |= {found.name for found in verdict.having(State.NEW)}
         if verdict.state is State.ERROR:
             (undecided,) = verdict.models
@@ -74,13 +76,16 @@ class SessionGate:
 
     def dump(self) -> str:
         """What this process has to tell the one that writes."""
-        return json.dumps({"taken": write_baseline(self._taken), "new": sorted(self._new)})
+        return json.dumps(
+            {"taken": write_baseline(self._taken), "new": sorted(self._new), "notices": list(self._notices)}
+        )
 
     def absorb(self, text: str) -> None:
         """Take over what another process dumped."""
         told = json.loads(text)
         self._taken |= read_baseline(told["taken"])
         self._new |= set(told["new"])
+        self._notices |= dict.fromkeys(told["notices"])
 
     def save(self) -> None:
         """Write the measured models into the baseline, the other entries kept.
@@ -95,6 +100,7 @@ class SessionGate:
 
     def summary(self) -> Iterator[str]:
         """Lines for the end of the session."""
+        yield from (f"note: {text}" for text in self._notices)
         if self._taken:
             path = find_config(self._root).baseline
             names = ", ".join(sorted(self._taken))

@@ -8,7 +8,7 @@ from typing import Any
 
 from torchstat_cli.errors import UsageError
 from torchstat_cli.fitting import LIMIT, search_largest
-from torchstat_cli.loading import InputSpec, find_model
+from torchstat_cli.loading import InputSpec, ModelSource, announced, find_model
 from torchstat_cli.measuring import Settings, profile_spec
 from torchstat_cli.records import FitPoint, FitResult, InputRecord, Profile
 
@@ -59,6 +59,19 @@ def fit_spec(
     """
     source = find_model(model, arguments, online=online)
     first, notes = profile_spec(source, given or None, settings)
+    with announced(source.notices):
+        return _fitted(source, first, given, settings, request, tried), notes
+
+
+def _fitted(
+    source: ModelSource,
+    first: Profile,
+    given: tuple[InputSpec, ...],
+    settings: Settings,
+    request: FitRequest,
+    tried: Callable[[int], None],
+) -> FitResult:
+    """The search, from the profile of the inputs as they are."""
     specs = given or tuple(_spec(record) for record in first.provenance.inputs)
     axes = _axes(request.vary, specs)
 
@@ -69,8 +82,8 @@ def fit_spec(
 
     search = search_largest(simulate, request.budget, max(1, request.limit))
     obstacle = search.obstacle
-    result = FitResult(
-        model=model,
+    return FitResult(
+        model=source.spec,
         varied=tuple(axis.name for axis in axes),
         budget=request.budget,
         device=request.device,
@@ -80,7 +93,6 @@ def fit_spec(
         limit=request.limit,
         obstacle=None if obstacle is None else obstacle.message,
     )
-    return result, notes
 
 
 def _spec(record: InputRecord) -> InputSpec:

@@ -9,12 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from torch import nn
 
 from torchstat_cli.errors import SpecError
-from torchstat_cli.loading import find_model, place, providers
+from torchstat_cli.loading import ModelSource, find_model, place, providers
 
 Write = Callable[[str, str], Path]
 SAMPLES = providers.PROVIDERS[-1]
+SAMPLE_NOTICE = (
+    "resnet18 is a sample model of modelstat, not a library's; sample_models/resnet18 names it without this notice"
+)
+NET = "from torch import nn\nclass Net(nn.Module): ...\n"
 
 
 def use(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
@@ -28,7 +33,8 @@ def use(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
 def test_libraries_that_are_not_installed_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, "absent_vision", "absent_timm")
     source = find_model("resnet18")
-    assert (source.spec, source.resolved, source.notices) == ("resnet18", "sample_models.resnet:resnet18", ())
+    assert (source.spec, source.resolved) == ("resnet18", "sample_models.resnet:resnet18")
+    assert source.notices == (SAMPLE_NOTICE,)
     assert sum(parameter.numel() for parameter in place(source).model.parameters()) == 11_689_512
 
 
@@ -42,6 +48,7 @@ def test_a_broken_library_is_passed_over_with_one_notice(
     assert find_model("resnet18").notices == (
         "torchvision and timm are installed but cannot be imported: operator torchvision::nms does not exist "
         "(install the torch and torchvision of one release from the same package index)",
+        SAMPLE_NOTICE,
     )
     with pytest.raises(SpecError) as caught:
         find_model("torchvision/resnet18")
@@ -49,6 +56,103 @@ def test_a_broken_library_is_passed_over_with_one_notice(
         "broken_vision is installed but cannot be imported: operator torchvision::nms does not exist"
     )
     assert caught.value.hint == "install the torch and torchvision of one release from the same package index"
+
+
+@pytest.mark.parametrize(
+    ("file", "places", "written"),
+    [
+        ("resnet18.py", "resnet18.py", "resnet18.py:Net"),
+        ("ResNet18.py", "ResNet18.py", "ResNet18.py:Net"),
+        ("res-net_18.py", "res-net_18.py", "res-net_18.py:Net"),
+        ("resnet18/__init__.py", "resnet18/", "resnet18/__init__.py:Net"),
+        ("ResNet_18/__init__.py", "ResNet_18/", "ResNet_18/__init__.py:Net"),
+        ("resnet18/model.py", "resnet18/", "resnet18/model.py:Net"),
+    ],
+)
+def test_a_sample_model_never_stands_for_a_file_of_ones_own(
+    monkeypatch: pytest.MonkeyPatch, write: Write, file: str, places: str, written: str
+) -> None:
+    use(monkeypatch, "absent_vision", "absent_timm")
+    write(file, NET)
+    with pytest.raises(SpecError) as caught:
+        find_model("resnet18")
+    assert caught.value.message == f"resnet18 may mean {places} here or a sample model of modelstat"
+    assert caught.value.hint == f"for yours write {written}; for the sample model sample_models/resnet18"
+    assert type(find_model(written).build()).__name__ == "Net"
+    assert find_model("sample_models/resnet18").notices == ()
+
+
+def test_a_file_that_cannot_be_read_counts_as_well(monkeypatch: pytest.MonkeyPatch, write: Write) -> None:
+    use(monkeypatch, "absent_vision", "absent_timm")
+    write("resnet18.py", "def (")
+    with pytest.raises(SpecError, match=r"may mean resnet18\.py here") as caught:
+        find_model("resnet18")
+    assert "for yours write resnet18.py:factory;" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    "file", ["resnet18.txt", "resnet18/weights.txt", "resnet18/train.py", "resnet181.py", "models/resnet18.py"]
+)
+def test_what_is_no_model_code_of_that_name_is_in_nobodys_way(
+    monkeypatch: pytest.MonkeyPatch, write: Write, file: str
+) -> None:
+    use(monkeypatch, "absent_vision", "absent_timm")
+    write(file, "def main(): ...\n")
+    assert find_model("resnet18").notices == (SAMPLE_NOTICE,)
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_library_wins_over_a_file_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, write: Write, tmp_path: Path, place: int
+) -> None:
+    write("a_library.py", "")
+    monkeypatch.syspath_prepend(tmp_path)
+    use(monkeypatch, "absent_vision", "absent_timm")
+    libraries = list(providers.PROVIDERS)
+    libraries[place] = replace(
+        libraries[place],
+        package="a_library",
+        names=lambda: ["resnet18"],
+        knows=lambda name: name == "resnet18",
+        find=lambda name, arguments: ModelSource(name, "a_library:build", lambda: nn.Linear(2, 2)),
+    )
+    monkeypatch.setattr(providers, "PROVIDERS", tuple(libraries))
+    assert find_model("resnet18").notices == ()
+    write("resnet18.py", NET)
+    source = find_model("resnet18")
+    assert source.resolved == "a_library:build"
+    assert source.notices == (
+        f"resnet18 is {libraries[place].prefix}'s model, not resnet18.py here; for yours write resnet18.py:Net",
+    )
+    assert find_model(f"{libraries[place].prefix}/resnet18").notices == ()
+
+
+def test_the_cause_of_a_broken_library_goes_with_a_refusal(
+    monkeypatch: pytest.MonkeyPatch, write: Write, tmp_path: Path
+) -> None:
+    write("broken_vision.py", "raise RuntimeError('operator torchvision::nms does not exist')\n")
+    write("resnet18.py", NET)
+    monkeypatch.syspath_prepend(tmp_path)
+    use(monkeypatch, "broken_vision", "absent_timm")
+    with pytest.raises(SpecError, match=r"may mean resnet18\.py here") as caught:
+        find_model("resnet18")
+    (notice,) = caught.value.notices
+    assert notice.startswith("torchvision is installed but cannot be imported: operator torchvision::nms")
+
+
+def test_an_error_of_the_factory_carries_the_notices(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, "absent_vision", "absent_timm")
+    with pytest.raises(SpecError, match="has no argument 'n_channels'") as caught:
+        find_model("resnet18", {"n_channels": 3})
+    assert caught.value.notices == (SAMPLE_NOTICE,)
+
+
+def test_a_name_that_only_a_file_has(monkeypatch: pytest.MonkeyPatch, write: Write) -> None:
+    use(monkeypatch, "absent_vision", "absent_timm")
+    write("tagger.py", NET)
+    with pytest.raises(SpecError, match="no model 'tagger'") as caught:
+        find_model("tagger")
+    assert caught.value.hint == "for yours write tagger.py:Net"
 
 
 def test_an_unknown_bare_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,10 +67,14 @@ def _measured(specs: list[str], inputs: tuple[str, ...], mode: str) -> dict[str,
     if not specs:
         return {}
     from torchstat_cli.checking import measure_entries
+    from torchstat_cli.gate.run import spec_notices
 
     outcomes = measure_entries([ModelEntry(spec, spec, {}, inputs=inputs, mode=mode) for spec in specs])
+    for text in spec_notices(outcomes):
+        notice(text)
     for spec, outcome in outcomes.items():
         if isinstance(outcome, ModelstatError):
+            outcome.notices = ()  # shown above
             outcome.message = f"{spec}: {outcome.message}"
             raise outcome
     return {spec: outcome for spec, outcome in outcomes.items() if isinstance(outcome, Profile)}

@@ -92,7 +92,7 @@ def modelstat(debug: bool, quiet: bool, no_color: bool) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     words = _global_options_first(list(sys.argv[1:] if arguments is None else arguments))
-    debug = "--debug" in words
+    debug, quiet = "--debug" in words, "--quiet" in words
     _reopen_closed_streams()
     if "_MODELSTAT_COMPLETE" in os.environ:  # a shell asks for completions; click answers and exits
         modelstat.main(words, prog_name="modelstat")
@@ -105,6 +105,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except ModelstatError as error:
+        for text in () if quiet else error.notices:
+            print(f"note: {text}", file=sys.stderr)
         return _report(error.message, error.hint, error, debug)
     except click.UsageError as error:
         return _report(error.format_message(), _usage_hint(error), error, debug)

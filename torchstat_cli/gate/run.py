@@ -104,8 +104,14 @@ def decide(
         against=request.against,
         strict=request.strict,
         exit_zero=request.exit_zero,
-        notices=references.notices,
+        notices=(*references.notices, *spec_notices(outcomes)),
     )
+
+
+def spec_notices(outcomes: Outcomes) -> tuple[str, ...]:
+    """What is to be known about how the specs were resolved, each once; of models that failed as well."""
+    carriers = [outcome.provenance if isinstance(outcome, Profile) else outcome for outcome in outcomes.values()]
+    return tuple(dict.fromkeys(text for carrier in carriers for text in carrier.notices))
 
 
 def _gone(config: GateConfig, entries: Baseline) -> set[str]:

@@ -21,7 +21,8 @@ from torchstat_cli.loading.placement import (
     place_meta_parameters,
     place_on_cpu,
 )
-from torchstat_cli.loading.spec import ModelSource, find_model, parse_arguments
+from torchstat_cli.loading.source import ModelSource, announced
+from torchstat_cli.loading.spec import find_model, parse_arguments
 from torchstat_cli.loading.training import DEFAULT_OPTIMIZER, find_loss, find_optimizer
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Inputs",
     "ModelSource",
     "Placed",
+    "announced",
     "as_inputs",
     "batch_hint",
     "default_inputs",

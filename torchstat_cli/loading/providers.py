@@ -12,7 +12,8 @@ from torchstat_cli.errors import SpecError
 from torchstat_cli.loading import hf_models, sample_catalog, timm_models, torchvision_models
 from torchstat_cli.loading.failures import describe, import_remedy, root_cause, suggestion
 from torchstat_cli.loading.imports import hidden_package
-from torchstat_cli.loading.source import ModelSource
+from torchstat_cli.loading.own_code import own_code
+from torchstat_cli.loading.source import ModelSource, announced
 from torchstat_cli.torch_access.process import untouched_process
 
 
@@ -32,6 +33,8 @@ class Provider:
     find: _Find  # the source of a name it knows
 
 
+_SAMPLES = "sample_models"
+
 PROVIDERS = (
     Provider(
         "torchvision",
@@ -43,7 +46,7 @@ PROVIDERS = (
     ),
     Provider("timm", "timm", "pip install timm", timm_models.names, timm_models.knows, timm_models.find),
     Provider(
-        "sample_models",
+        _SAMPLES,
         "sample_models",
         "pip install torchstat-cli",
         sample_catalog.names,
@@ -83,8 +86,11 @@ def find(prefix: str, name: str, arguments: Mapping[str, object], *, online: boo
 def find_bare(name: str, arguments: Mapping[str, object]) -> ModelSource:
     """The source of a bare name: the first installed library that knows it.
 
+    A sample model is never taken for a file of the user's own.
+
     Raises:
-        SpecError: no library knows the name; libraries that could not be asked are named.
+        SpecError: no library knows the name, or only a sample model has it beside a file of that name; libraries that
+            could not be asked are named.
     """
     broken: dict[str, list[str]] = {}
     asked: list[Provider] = []
@@ -97,12 +103,38 @@ def find_bare(name: str, arguments: Mapping[str, object]) -> ModelSource:
             continue
         asked.append(provider)
         if provider.knows(name):
-            return replace(provider.find(name, arguments), spec=name, notices=_notices(broken))
+            notices = _notices(broken)
+            with announced(notices):
+                notices += _choice(provider, name)
+            with announced(notices):
+                return replace(provider.find(name, arguments), spec=name, notices=notices)
     known = [known_name for provider in asked for known_name in provider.names()]
     raise SpecError(f"no model {name!r}{suggestion(name, known)}", hint=_not_found_hint(name, asked, broken))
 
 
+def _choice(provider: Provider, name: str) -> tuple[str, ...]:
+    """What to say about a bare name that a library knows.
+
+    Raises:
+        SpecError: a sample model and a file of the user's own are called so.
+    """
+    own = own_code(name)
+    places, written = " and ".join(code.place for code in own), " or ".join(code.words for code in own)
+    if provider.prefix != _SAMPLES:
+        return (f"{name} is {provider.prefix}'s model, not {places} here; for yours write {written}",) if own else ()
+    explicit = f"{_SAMPLES}/{name}"
+    if own:
+        raise SpecError(
+            f"{name} may mean {places} here or a sample model of modelstat",
+            hint=f"for yours write {written}; for the sample model {explicit}",
+        )
+    return (f"{name} is a sample model of modelstat, not a library's; {explicit} names it without this notice",)
+
+
 def _not_found_hint(name: str, asked: list[Provider], broken: Mapping[str, list[str]]) -> str:
+    own = own_code(name)
+    if own:
+        return "; ".join((f"for yours write {' or '.join(code.words for code in own)}", *_notices(broken)))
     if "." in name:
         module, _, factory = name.rpartition(".")
         return f"a factory is written with a colon: {module}:{factory}"

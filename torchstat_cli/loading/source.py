@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from torch import nn
+
+from torchstat_cli.errors import ModelstatError
+
+
+@contextmanager
+def announced(notices: tuple[str, ...]) -> Iterator[None]:
+    """Around work on a model: an error carries the notices on its spec, so that it is known whose model failed."""
+    try:
+        yield
+    except ModelstatError as error:
+        error.notices = notices
+        raise
 
 
 @dataclass(frozen=True)

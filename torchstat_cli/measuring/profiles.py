@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 
 from torch import nn
 
@@ -11,6 +12,7 @@ from torchstat_cli.loading import (
     Inputs,
     InputSpec,
     ModelSource,
+    announced,
     default_inputs,
     inputs_on,
     make_inputs,
@@ -62,16 +64,18 @@ def profile_spec(
     def real_rung(room: int) -> Rung:
         return as_rung(place_on_cpu(source, dtype=settings.dtype, limit_bytes=room), inputs_for)
 
-    profile, notes = descend(
-        spec_rungs(source, inputs_for, settings),
-        real_rung if settings.device == "auto" else None,
-        settings,
-        (source.spec, source.resolved, source.source),
-    )
-    if settings.time:
-        device = "cpu" if settings.device in ("auto", "meta") else settings.device
-        rung = as_rung(place(source, device, dtype=settings.dtype), inputs_for)
-        profile = with_durations(profile, rung, settings)
+    with announced(source.notices):
+        profile, notes = descend(
+            spec_rungs(source, inputs_for, settings),
+            real_rung if settings.device == "auto" else None,
+            settings,
+            (source.spec, source.resolved, source.source),
+        )
+        if settings.time:
+            device = "cpu" if settings.device in ("auto", "meta") else settings.device
+            rung = as_rung(place(source, device, dtype=settings.dtype), inputs_for)
+            profile = with_durations(profile, rung, settings)
+    profile = replace(profile, provenance=replace(profile.provenance, notices=source.notices))
     return profile, (*source.notices, *notes)
 
 

@@ -120,6 +120,7 @@ class Provenance:
     rules: int = RULES
     source: str | None = None  # "file:line" of the factory, when known
     attention: str = "auto"  # backend of scaled dot-product attention
+    notices: tuple[str, ...] = ()  # what the user should know about how the spec was resolved
 
 
 @dataclass(frozen=True)
