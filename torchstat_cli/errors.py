@@ -5,7 +5,8 @@ ModelstatError
 │   ├── SpecError         a model spec that names nothing usable
 │   ├── SelectionError    a selection that names no activation (also a ValueError)
 │   ├── EjectedError      a wrapper used after it was ejected, or given a layer the model lacks (also an AssertionError)
-│   └── InputError        an input spec that describes no tensor
+│   ├── InputError        an input spec that describes no tensor
+│   └── UnsupportedTorchError  the installed torch lacks something that modelstat needs
 ├── ModelError            the user's model could not be measured
 │   ├── BuildError        the factory raised
 │   ├── ForwardError      the forward pass raised
@@ -58,6 +59,10 @@ class EjectedError(UsageError, AssertionError):
 
 class InputError(UsageError):
     """An input spec that describes no tensor, or inputs that the model cannot take."""
+
+
+class UnsupportedTorchError(UsageError):
+    """The installed torch lacks something that modelstat needs."""
 
 
 class ModelError(ModelstatError):

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from torch import overrides
 from torch.overrides import TorchFunctionMode
+
+from torchstat_cli.torch_access.internals import function_modes, pop_function_mode, push_function_mode
 
 Heard = Callable[[str, tuple[Any, ...], dict[str, Any], Any], None]
 """Called with the operator's name, its arguments and its result."""
@@ -76,25 +77,25 @@ class OperatorMode(TorchFunctionMode):
         """
         if _top_mode() is not self:
             return False
-        overrides._pop_mode()
+        pop_function_mode()
         return True
 
     def resume(self) -> None:
         """Undo :meth:`pause`."""
-        overrides._push_mode(self)
+        push_function_mode(self)
 
 
 def _top_mode() -> object:
-    stack = overrides._get_current_function_mode_stack()
+    stack = function_modes()
     return stack[-1] if stack else None
 
 
 @contextmanager
 def listening(mode: OperatorMode) -> Iterator[None]:
     """Open ``mode``; close it also where it was paused when the block ended."""
-    overrides._push_mode(mode)
+    push_function_mode(mode)
     try:
         yield
     finally:
         if _top_mode() is mode:
-            overrides._pop_mode()
+            pop_function_mode()

@@ -9,6 +9,7 @@ from typing import Any
 from torch import fx, nn
 
 from torchstat_cli.activations.leaves import is_library_leaf
+from torchstat_cli.torch_access.internals import DropoutBase
 
 _WRITERS = frozenset(
     {
@@ -72,7 +73,7 @@ _VIEWS = frozenset(
         "relu6",
     ]
 )
-_PASSING = (nn.Identity, nn.Flatten, nn.Unflatten, nn.modules.dropout._DropoutNd)
+_PASSING = (nn.Identity, nn.Flatten, nn.Unflatten, DropoutBase)
 
 
 def _name(node: fx.Node) -> str:

@@ -16,9 +16,9 @@ from typing import Any, Literal, get_args
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils._python_dispatch import _disable_current_modes
 
 from torchstat_cli.errors import UsageError
+from torchstat_cli.torch_access.internals import attention_kernel, fused_attention_choice, without_dispatch_modes
 from torchstat_cli.torch_access.patching import replaced
 
 Backend = Literal["auto", "math", "flash", "efficient"]
@@ -127,10 +127,10 @@ def _signature(value: Any) -> Any:
 def _ask_torch(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float, causal: bool, scale: Any, gqa: bool
 ) -> str:
-    with _disable_current_modes(), torch.inference_mode(False):
+    with without_dispatch_modes(), torch.inference_mode(False):
         query, key, value = _stand_in(query), _stand_in(key), _stand_in(value)
         mask = None if mask is None else _stand_in(mask)
-        number = torch._fused_sdp_choice(query, key, value, mask, dropout, causal, scale=scale, enable_gqa=gqa)
+        number = fused_attention_choice(query, key, value, mask, dropout, causal, scale=scale, enable_gqa=gqa)
     return "math" if number == _MATH else "cpu_flash"
 
 
@@ -146,7 +146,7 @@ def _stand_in(tensor: Tensor) -> Tensor:
 
 
 def _math(q: Tensor, k: Tensor, v: Tensor, mask: Any, dropout: float, causal: bool, scale: Any, gqa: bool) -> Tensor:
-    attended: Tensor = torch.ops.aten._scaled_dot_product_attention_math(
+    attended: Tensor = attention_kernel("attention_math")(
         q, k, v, _as_bias(mask, q), dropout, causal, scale=scale, enable_gqa=gqa
     )[0]
     return attended
@@ -155,7 +155,7 @@ def _math(q: Tensor, k: Tensor, v: Tensor, mask: Any, dropout: float, causal: bo
 def _cpu_flash(
     q: Tensor, k: Tensor, v: Tensor, mask: Any, dropout: float, causal: bool, scale: Any, gqa: bool
 ) -> Tensor:
-    attended: Tensor = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+    attended: Tensor = attention_kernel("flash_attention_for_cpu")(
         q, k, v, dropout, causal, attn_mask=_as_bias(mask, q), scale=scale
     )[0]
     return attended
@@ -166,7 +166,7 @@ def _flash(q: Tensor, k: Tensor, v: Tensor, mask: Any, dropout: float, causal: b
     if width % _ALIGNMENT:
         scale = width**-0.5 if scale is None else scale
         q, k, v = (F.pad(tensor, (0, _ALIGNMENT - width % _ALIGNMENT)) for tensor in (q, k, v))
-    attended: Tensor = torch.ops.aten._scaled_dot_product_flash_attention(q, k, v, dropout, causal, scale=scale)[0]
+    attended: Tensor = attention_kernel("flash_attention")(q, k, v, dropout, causal, scale=scale)[0]
     return attended[..., :width] if attended.shape[-1] != width else attended
 
 
@@ -180,9 +180,7 @@ def _efficient(
             bias = F.pad(bias, (0, _ALIGNMENT - keys % _ALIGNMENT))[..., :keys]
         bias = bias.expand(q.shape[0], q.shape[1], q.shape[2], keys)
     learns = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (q, k, v))
-    attended: Tensor = torch.ops.aten._scaled_dot_product_efficient_attention(
-        q, k, v, bias, learns, dropout, causal, scale=scale
-    )[0]
+    attended: Tensor = attention_kernel("efficient_attention")(q, k, v, bias, learns, dropout, causal, scale=scale)[0]
     return attended
 
 

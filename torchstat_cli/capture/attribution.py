@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from torchstat_cli.capture.leaves import Site
+from torchstat_cli.torch_access.internals import current_autograd_node, sequence_number
 
 _ACCUMULATE_GRAD = 1 << 63  # torch numbers the nodes that add into .grad with the largest integer
 
@@ -42,7 +43,7 @@ class BackwardAttribution:
         self._note(self._running[-1])
 
     def _note(self, module: int) -> None:
-        self._starts.append(torch.autograd._get_sequence_nr())  # type: ignore[attr-defined]
+        self._starts.append(sequence_number())
         self._modules.append(module)
 
     def locate(self, args: tuple[Any, ...]) -> int:
@@ -53,7 +54,7 @@ class BackwardAttribution:
     def _locate(self) -> int:
         if len(self._running) > 1:
             return self._running[-1]
-        node: Any = torch._C._current_autograd_node()
+        node: Any = current_autograd_node()
         if node is None:
             return 0
         number = node._sequence_nr()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import torch
-from torch._ops import OpOverload
+
+from torchstat_cli.torch_access.internals import OpOverload
 
 _ONE_DTYPE = frozenset(
     (

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from torch._ops import OpOverload, OpOverloadPacket
 
 from torchstat_cli.errors import FormulaError
 from torchstat_cli.records import Cost, OpRecord, TensorRecord
+from torchstat_cli.torch_access.internals import OpOverload, OpOverloadPacket
 
 RegisteredFormula = Callable[[OpRecord], Cost]
 

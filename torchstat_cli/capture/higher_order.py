@@ -14,11 +14,15 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import torch
-from torch._ops import HigherOrderOperator
-from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from torchstat_cli.capture.operators import describe_tensors
 from torchstat_cli.records import OpRecord
+from torchstat_cli.torch_access.internals import (
+    DispatchKey,
+    HigherOrderOperator,
+    current_dispatch_mode,
+    running_transforms,
+)
 from torchstat_cli.torch_access.patching import Switch, replaced
 
 GoesOn = Callable[[Any, int], bool]
@@ -39,7 +43,7 @@ def run_higher_order(
     if name == "while_loop":
         return True, _while_loop(goes_on, *args, **kwargs)
     if name in _PLAIN:
-        return True, func.py_kernels[torch._C.DispatchKey.CompositeExplicitAutograd](*args, **kwargs)
+        return True, func.py_kernels[DispatchKey.CompositeExplicitAutograd](*args, **kwargs)
     return False, None
 
 
@@ -50,7 +54,7 @@ def control_flow_by_parts() -> AbstractContextManager[None]:
 
 def _by_parts(original: Callable[..., Any]) -> Callable[..., Any]:
     def call(self: HigherOrderOperator, /, *args: Any, **kwargs: Any) -> Any:
-        tape: Any = _get_current_dispatch_mode()
+        tape: Any = current_dispatch_mode()
         listening = hasattr(tape, "goes_on") and not tape.paused  # other modes have no such thing
         if not listening or self.name() not in _CONTROL_FLOW or _is_transformed():
             return original(self, *args, **kwargs)
@@ -61,7 +65,7 @@ def _by_parts(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _is_transformed() -> bool:
     """Whether ``vmap`` or its like is at work, which have rules of their own for such operators."""
-    return torch._C._functorch.peek_interpreter_stack() is not None
+    return running_transforms() is not None
 
 
 @contextmanager

@@ -15,9 +15,8 @@ from torch.utils.hooks import RemovableHandle
 from torchstat_cli.capture.buffers import MetadataRow
 from torchstat_cli.capture.leaves import Site
 from torchstat_cli.records import Shape
+from torchstat_cli.torch_access.internals import open_dispatch_modes
 from torchstat_cli.torch_access.trees import shapes_in, tensors_in
-
-_open_modes = torch._C._len_torch_dispatch_stack  # of this thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,7 @@ class _Enter(_Hook):
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         hooks = self.hooks
-        if not _open_modes():  # another thread: modes do not follow there
+        if not open_dispatch_modes():  # another thread: modes do not follow there
             hooks.unseen_calls += 1
             return
         hooks.running.append(self.index)
@@ -82,7 +81,7 @@ class _Leave(_Hook):
     __slots__ = ()
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: object) -> None:
-        if not _open_modes():
+        if not open_dispatch_modes():
             return
         hooks, index, row = self.hooks, self.index, self.row
         error = sys.exc_info()[1]

@@ -9,13 +9,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._ops import OpOverload
 from torch.nn import Parameter
+
+from torchstat_cli.torch_access.internals import OpOverload, dispatch_keys
 
 _NO_KEY = object()
 _PLAIN = frozenset((int, bool, float, str, type(None), torch.dtype, torch.device, torch.layout, torch.memory_format))
 _QUANTIZED = frozenset((torch.quint8, torch.qint8, torch.qint32, torch.quint4x2, torch.quint2x4))
-_dispatch_keys = torch._C._dispatch_keys  # device, layout and what is resolved only when asked (conj, neg), in one
 _told: dict[int, bool] = {}  # whether a tensor of these dispatch keys can be told by its metadata
 
 
@@ -66,7 +66,7 @@ def _key(value: Any, tensors: list[Tensor]) -> Any:
 
 
 def _tensor_key(tensor: Tensor) -> Any:
-    keys = _dispatch_keys(tensor).raw_repr()
+    keys = dispatch_keys(tensor).raw_repr()
     told = _told.get(keys)
     if told is None:
         strided = tensor.layout is torch.strided and not tensor.is_nested

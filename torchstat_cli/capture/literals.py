@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import _disable_current_modes
 
 from torchstat_cli.capture.value_store import meta_like
 from torchstat_cli.capture.values import KnownValues
+from torchstat_cli.torch_access.internals import without_dispatch_modes
 from torchstat_cli.torch_access.patching import replaced
 
 
@@ -32,7 +32,7 @@ def literals_keep_values(values: KnownValues) -> Iterator[None]:
 def _remembering_index(values: KnownValues, original: Any) -> Any:
 
     def known(index: list[Any]) -> Tensor:
-        with _disable_current_modes():
+        with without_dispatch_modes():
             value = torch.tensor(index)
             stand_in = meta_like(value)
         torch.ops.aten.lift_fresh(value)  # all that a tape sees where torch makes the tensor itself
@@ -57,7 +57,7 @@ def _remembering_constructor(values: KnownValues, original: Any) -> Any:
             return made
         torch.ops.aten.lift_fresh(made)  # on a real device torch calls it by itself
         if made.numel() <= values.limit:
-            with _disable_current_modes():
+            with without_dispatch_modes():
                 values.remember(made, original(data, dtype=made.dtype, device="cpu"))
         return made
 

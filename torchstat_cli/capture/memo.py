@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch._ops import OpOverload
 
 from torchstat_cli.capture.dtypes import refuse_wrong_dtypes
 from torchstat_cli.capture.keys import call_key
 from torchstat_cli.capture.metadata import CORRECTIONS, infer
 from torchstat_cli.capture.operators import describe_call
 from torchstat_cli.records import OpRecord
+from torchstat_cli.torch_access.internals import OpOverload
 from torchstat_cli.torch_access.trees import tensors_in
 
 _META = torch.device("meta")  # read faster than the name

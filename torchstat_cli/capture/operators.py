@@ -8,9 +8,9 @@ from functools import cache
 from typing import Any
 
 import torch
-from torch._ops import OpOverload
 
 from torchstat_cli.records import OpRecord, TensorRecord
+from torchstat_cli.torch_access.internals import OpOverload, has_kernel
 from torchstat_cli.torch_access.trees import tensors_in
 
 _TAGS = {
@@ -121,7 +121,7 @@ class Traits:
 def traits(func: OpOverload) -> Traits:
     """The traits of ``func``."""
     tags = operator_tags(func)
-    composite = torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
+    composite = has_kernel(func.name(), "CompositeImplicitAutograd")
     view = OpRecord(operator_name(func), func._overloadname, {}, (), tags | {"view"})
     return Traits(
         tags=tags,

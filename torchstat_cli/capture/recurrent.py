@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from torchstat_cli.torch_access.internals import recurrent_functions
 from torchstat_cli.torch_access.patching import replaced
 
 _LSTM = 2  # oneDNN's mode, as torch numbers it
@@ -32,7 +33,7 @@ def recurrent_layers_of_the_cpu() -> Iterator[None]:
     """
     with ExitStack() as stack:
         for name, ours in _LAYERS.items():
-            stack.enter_context(replaced(torch._VF, name, partial(_around, ours)))
+            stack.enter_context(replaced(recurrent_functions, name, partial(_around, ours)))
         yield
 
 

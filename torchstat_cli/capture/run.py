@@ -23,6 +23,7 @@ from torchstat_cli.capture.training import TrainingRun, record_steps, take_steps
 from torchstat_cli.capture.transients import Transients
 from torchstat_cli.capture.values import ValueUnknownError
 from torchstat_cli.capture.watching import watch_memory
+from torchstat_cli.errors import UnsupportedTorchError
 from torchstat_cli.records import Recording
 from torchstat_cli.torch_access.wrappers import home_of
 
@@ -114,7 +115,7 @@ def _record_forward(run: PreparedRun, gradients: bool) -> Recording:
             output = run.model(*run.args, **run.kwargs)
             if isinstance(output, Iterator):
                 deque(islice(output, _MOST_ITEMS), maxlen=0)  # a generator works only when it is asked
-    except ValueUnknownError:
+    except (ValueUnknownError, UnsupportedTorchError):
         raise
     except Exception as error:
         raise run_error(run.session, error) from error

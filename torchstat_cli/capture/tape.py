@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch._ops import HigherOrderOperator, OpOverload
 from torch.nn import Parameter
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from torchstat_cli.capture.higher_order import GoesOn, describe_higher_order, run_higher_order
 from torchstat_cli.capture.keys import call_key
@@ -19,6 +17,7 @@ from torchstat_cli.capture.operators import argument_tensors, describe_call, ope
 from torchstat_cli.capture.transients import Transients
 from torchstat_cli.capture.values import KnownValues
 from torchstat_cli.records import OpRecord
+from torchstat_cli.torch_access.internals import HigherOrderOperator, OpOverload, TorchDispatchMode, no_torch_dispatch
 
 Knows = Callable[[str, str, Collection[str]], bool]
 """Whether a formula exists for an operator's name, overload and tags."""
@@ -202,4 +201,4 @@ def _goes_on(condition: Any, rounds: int) -> bool:
 
 def _has_own_dispatch(kind: type) -> bool:
     """Tensor subclasses that implement their own ``__torch_dispatch__`` wrap other tensors."""
-    return kind.__torch_dispatch__ is not torch._C._disabled_torch_dispatch_impl  # type: ignore[attr-defined]
+    return getattr(kind, "__torch_dispatch__", no_torch_dispatch) is not no_torch_dispatch

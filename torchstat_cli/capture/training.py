@@ -14,7 +14,7 @@ from torchstat_cli.capture.attribution import BackwardAttribution, StepAttributi
 from torchstat_cli.capture.liveness import Liveness
 from torchstat_cli.capture.session import PreparedRun, run_error
 from torchstat_cli.capture.values import ValueUnknownError
-from torchstat_cli.errors import ModelstatError, TrainingError
+from torchstat_cli.errors import ModelstatError, TrainingError, UnsupportedTorchError
 from torchstat_cli.records import Event, PhaseEvents, Recording, TrainingSetup
 from torchstat_cli.torch_access.trees import tensors_in
 from torchstat_cli.units import format_shape
@@ -138,7 +138,7 @@ class _Steps:
     def _differentiate(self, loss: torch.Tensor) -> None:
         try:
             torch.autograd.backward(loss)
-        except ValueUnknownError:
+        except (ValueUnknownError, UnsupportedTorchError):
             raise
         except Exception as error:
             raise _training_error("the backward pass failed", error, self._failing_path()) from error

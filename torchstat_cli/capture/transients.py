@@ -9,16 +9,13 @@ from __future__ import annotations
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import torch
-from torch._ops import OpOverload
-from torch.utils._python_dispatch import TorchDispatchMode
-
 from torchstat_cli.capture.convolutions import convolution_bytes
 from torchstat_cli.capture.liveness import Liveness
 from torchstat_cli.capture.memo import Memo
 from torchstat_cli.capture.onednn_recurrent import recurrent_bytes
 from torchstat_cli.capture.operators import traits
 from torchstat_cli.records import MemoryLog, OpRecord, TensorRecord
+from torchstat_cli.torch_access.internals import OpOverload, TorchDispatchMode, has_kernel
 
 _NOTHING_INSIDE = frozenset(
     f"aten.{name}"
@@ -97,7 +94,7 @@ def _is_one_kernel(func: OpOverload) -> bool:
 
 
 def _has_kernel(name: str) -> bool:
-    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(name, "CPU"))
+    return bool(has_kernel(name, "CPU"))
 
 
 def _copied_matrices(record: OpRecord) -> int:

@@ -11,13 +11,13 @@ from collections import Counter
 from typing import Any
 
 import torch
-from torch._ops import OpOverload
 from torch.nn import Parameter
 
 from torchstat_cli.capture.assumptions import NUMBER_WORDS, assume
 from torchstat_cli.capture.operators import argument_tensors, operator_name, traits
 from torchstat_cli.capture.value_store import LIMIT, ValueStore, meta_like
 from torchstat_cli.errors import ModelError
+from torchstat_cli.torch_access.internals import OpOverload
 from torchstat_cli.torch_access.trees import map_tensors, tensors_in
 from torchstat_cli.units import format_shape
 

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakIdKeyDictionary
 
+from torchstat_cli.torch_access.internals import TorchDispatchMode
 from torchstat_cli.torch_access.patching import replaced
 
 aten = torch.ops.aten

@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._ops import OpOverload
+
+from torchstat_cli.torch_access.internals import OpOverload
 
 Rule = Callable[..., Any]
 RULES: dict[str, Rule] = {}
