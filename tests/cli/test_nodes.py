@@ -33,6 +33,12 @@ class Branching(Small):
         return x.relu() if x.sum() > 1e9 else x.sin()
 
 
+class Making(Small):
+    def forward(self, x):
+        x = self.linear(x) + torch.arange(2) * torch.ones(2)
+        return x[:, torch.tensor([True, False])] * torch.tensor(2.0)
+
+
 def traced():
     import torch
     return torch.jit.trace(Small().eval(), torch.ones(1, 4))
@@ -89,6 +95,17 @@ def test_a_model_that_cannot_be_traced_is_run(models: str, capsys: pytest.Captur
     out, err = capsys.readouterr()
     assert out.split() == ["linear", "drop"]
     assert "the modules alone" in err
+
+
+@pytest.mark.parametrize("options", [[], ["--engine", "fx"], ["--compat", "torchvision"]])
+def test_shapes_of_a_model_that_makes_tensors(
+    models: str, options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["nodes", f"{models}:Making", "--input", "3,4", "--format", "csv", *options]) == 0
+    out, err = capsys.readouterr()
+    rows = {row["type"]: row["shape"] for row in csv.DictReader(io.StringIO(out))}
+    assert rows == {"input": "3x4", "Linear": "3x2", "add": "3x2", "getitem": "3x1", "mul": "3x1"}
+    assert "no shapes" not in err
 
 
 def test_an_output_file(models: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from torch import nn
 
+from torchstat_cli.activations.constants import with_constants
 from torchstat_cli.activations.engines import Engine, check_compat, check_engine
 from torchstat_cli.activations.graph_extractor import GraphExtractor, rewrite
 from torchstat_cli.activations.graph_selection import find_outputs, servable
@@ -126,7 +127,7 @@ class _Request:
         """Whether a traced graph is sure to be the model's own program.
 
         Tracing an argument that may be None freezes the branch in which it was given, and hooks on modules that are
-        traced through do not fire in a graph.
+        traced through do not fire in a graph. Whether the model makes tensors of its own only its trace can say.
         """
         root = unwrap(self.model)
         parameters = inspect.signature(root.forward).parameters.values()
@@ -143,7 +144,7 @@ class _Request:
         traces = self._traces(torchvision_names=True)
         pairs = zip(traces, (train_queries, eval_queries), strict=True)
         graphs = [strip_graph(trace, find_torchvision_outputs(trace, queries)) for trace, queries in pairs]
-        return self._extractor(traces[0].root, graphs[0], graphs[1])
+        return self._extractor(traces, graphs[0], graphs[1])
 
     def graph(
         self, train_selectors: tuple[Selector, ...], eval_selectors: tuple[Selector, ...]
@@ -159,6 +160,9 @@ class _Request:
             if self.engine == "fx":
                 raise
             return self.live(train_selectors, eval_selectors)
+        if self.engine != "fx" and any(trace.constants for trace in traces):
+            # The model makes them anew at every call, perhaps out of buffers that change.
+            return self.live(train_selectors, eval_selectors)
         try:
             pairs = zip(traces, (train_selectors, eval_selectors), strict=True)
             outputs = [find_outputs(trace, selectors) for trace, selectors in pairs]
@@ -168,7 +172,7 @@ class _Request:
                 raise
             return self.live(train_selectors, eval_selectors)
         graphs = [rewrite(trace, wanted) for trace, wanted in zip(traces, outputs, strict=True)]
-        return self._extractor(traces[0].root, graphs[0], graphs[1])
+        return self._extractor(traces, graphs[0], graphs[1])
 
     def _only_modules(self, selectors: tuple[Selector, ...]) -> bool:
         table = ModuleTable.of(self.model)
@@ -182,8 +186,10 @@ class _Request:
             warn_of_mode_differences(traces[0].node_names, traces[1].node_names)
         return traces
 
-    def _extractor(self, root: nn.Module, train_graph: Any, eval_graph: Any) -> GraphExtractor:
-        return GraphExtractor(root, train_graph, eval_graph, type(root).__name__)
+    def _extractor(self, traces: tuple[Trace, Trace], train_graph: Any, eval_graph: Any) -> GraphExtractor:
+        root = traces[0].root
+        holder = with_constants(root, {**traces[0].constants, **traces[1].constants})
+        return GraphExtractor(holder, train_graph, eval_graph, type(root).__name__)
 
     def live(self, train_selectors: tuple[Selector, ...], eval_selectors: tuple[Selector, ...]) -> LiveExtractor:
         """The extractor that runs the model itself."""

@@ -83,10 +83,10 @@ def _adopt(target: nn.Module, source: nn.Module) -> None:
             target.add_module(name, child)
         elif own is not child:
             _adopt(own, child)
-    for name, parameter in source.named_parameters(recurse=False):
+    for name, parameter in source.named_parameters(recurse=False, remove_duplicate=False):
         if not hasattr(target, name):
             target.register_parameter(name, parameter)
-    for name, buffer in source.named_buffers(recurse=False):
+    for name, buffer in source.named_buffers(recurse=False, remove_duplicate=False):
         if not hasattr(target, name):
             target.register_buffer(name, buffer, persistent=name not in source._non_persistent_buffers_set)
 

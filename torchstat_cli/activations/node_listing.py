@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
 from torch import fx, nn
 
+from torchstat_cli.activations.constants import on_meta
 from torchstat_cli.activations.engines import Engine, check_compat, check_engine
 from torchstat_cli.activations.leaves import TracerOptions
 from torchstat_cli.activations.listing import (
@@ -21,6 +22,7 @@ from torchstat_cli.activations.listing import (
     record_modes,
 )
 from torchstat_cli.activations.tracing import Trace, trace_modes
+from torchstat_cli.torch_access.trees import tensors_in
 from torchstat_cli.errors import ModelError
 from torchstat_cli.torch_access.wrappers import unwrap
 
@@ -113,6 +115,8 @@ def _measured(
     args, kwargs = inputs
     bound = inspect.signature(unwrap(model).forward).bind(*args, **kwargs)
     bound.apply_defaults()
+    if any(tensor.is_meta for tensor in tensors_in(tuple(bound.arguments.values()))):
+        trace = replace(trace, constants=on_meta(trace.graph, trace.constants))
     runner = _Runner(trace, progress)
     with torch.no_grad(), in_mode(model, training):
         runner.run(*bound.arguments.values())
@@ -123,7 +127,7 @@ class _Runner(fx.Interpreter):
     """Runs a traced graph and writes down the value of each named node."""
 
     def __init__(self, trace: Trace, progress: Progress | None) -> None:
-        super().__init__(fx.GraphModule(trace.root, trace.graph))
+        super().__init__(fx.GraphModule(trace.holder, trace.graph))
         self._trace = trace
         self._progress = progress
         self.records: dict[str, NodeRecord] = {}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,27 +28,33 @@ def same_modes(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def same_attributes(model: nn.Module) -> Iterator[None]:
-    """Restore what a forward pass may store on its modules: attributes, buffer registrations, buffer contents."""
+    """Restore what a forward pass may store on its modules: attributes, all that is registered, buffer contents."""
     modules = [module for module in model.modules() if not isinstance(module, torch.jit.ScriptModule)]
-    attributes = [(module, dict(vars(module)), dict(module._buffers)) for module in modules]
+    attributes = [(module, dict(vars(module)), _registered(module)) for module in modules]
     contents = {
         buffer: buffer.detach().clone()
-        for module, _, buffers in attributes
+        for module, _, registered in attributes
         # Library modules are leaves of a trace: their forward does not run, their buffers cannot change.
         if not is_library_leaf(module)
-        for buffer in buffers.values()
+        for buffer in registered["_buffers"].values()
         if buffer is not None and not buffer.is_inference()
     }
     try:
         yield
     finally:
-        for module, variables, buffers in attributes:
+        for module, variables, registered in attributes:
             vars(module).clear()
             vars(module).update(variables)
-            module._buffers.clear()
-            module._buffers.update(buffers)
+            for registry, members in registered.items():
+                variables[registry].clear()
+                variables[registry].update(members)
         for buffer, content in contents.items():
             _restore(buffer, content)
+
+
+def _registered(module: nn.Module) -> dict[str, Any]:
+    registries = ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set")
+    return {registry: copy.copy(vars(module)[registry]) for registry in registries}
 
 
 def _restore(buffer: Tensor, content: Tensor) -> None:

@@ -70,7 +70,7 @@ def strip_graph(trace: Trace, outputs: Mapping[str, Any]) -> fx.Graph:
             graph.erase_node(node)
     graph.output(dict(outputs))
     # Only a graph with an owner knows which of its modules have side effects.
-    owner = fx.GraphModule(trace.root, graph)
+    owner = fx.GraphModule(trace.holder, graph)
     owner.graph.eliminate_dead_code()
     return owner.graph
 

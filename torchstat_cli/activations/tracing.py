@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import fx, nn
+from torch import Tensor, fx, nn
 from torch.fx.node import map_aggregate
 
+from torchstat_cli.activations.constants import held_attributes, split_off_constants, with_constants
 from torchstat_cli.activations.leaves import TracerOptions, with_timm_leaves
 from torchstat_cli.activations.naming import ModuleTable, Numbering, TorchvisionNumbering, TrueNumbering
 from torchstat_cli.activations.safety import same_attributes, same_modes, same_random_state
@@ -38,11 +39,17 @@ class Trace:
     graph: fx.Graph
     names: Mapping[fx.Node, str]  # in order of execution
     calls: Mapping[tuple[str, int], ModuleCall]  # by path and call number, containers included
+    constants: Mapping[str, Any] = field(default_factory=dict)  # by target: tensors that forward made, frozen
 
     @property
     def node_names(self) -> list[str]:
         """Every name, in order of execution."""
         return list(self.names.values())
+
+    @property
+    def holder(self) -> nn.Module:
+        """What graph modules of this trace are built from: the model and, where there are any, the constants."""
+        return with_constants(self.root, self.constants)
 
 
 @dataclass
@@ -92,8 +99,19 @@ class PathTracer(fx.Tracer):
         finally:
             self._owner, self._call = outer
         inside = tuple(self._recording.names.values())[before:]
-        self._recording.calls[key] = ModuleCall(_nodes((args, kwargs)), _nodes(output), inside)
+        self._recording.calls[key] = ModuleCall(self._nodes((args, kwargs)), self._nodes(output), inside)
         return output
+
+    def _nodes(self, value: Any) -> Any:
+        """``value`` with the nodes of its placeholders, and with nodes for tensors that are none."""
+
+        def node(item: Any) -> Any:
+            if isinstance(item, fx.Proxy):
+                return item.node
+            made = self._recording.true_names is not None and isinstance(item, Tensor)
+            return self.create_arg(item) if made and not isinstance(item, nn.Parameter) else item
+
+        return map_aggregate(value, node)
 
     def create_proxy(self, kind: str, target: Any, *args: Any, **kwargs: Any) -> fx.Proxy:
         """Name the node by its owner and, unless it is a module call, by what it does."""
@@ -116,18 +134,15 @@ def _without_suffix(name: str) -> str:
     return match[1] if match else name
 
 
-def _nodes(value: Any) -> Any:
-    return map_aggregate(value, lambda item: item.node if isinstance(item, fx.Proxy) else item)
-
-
 def trace(
     model: nn.Module,
     options: TracerOptions,
     *,
     torchvision_names: bool = False,
     concrete_args: dict[str, Any] | None = None,
+    others: Mapping[str, Any] | None = None,
 ) -> Trace:
-    """Trace ``model`` in the mode it is in.
+    """Trace ``model`` in the mode it is in; its constants get names beside those of ``others``.
 
     Raises:
         ModelError: torch.fx cannot trace it; the cause is chained.
@@ -138,8 +153,9 @@ def trace(
     recording = _Recording(numbering, None if torchvision_names else table)
     tracer = PathTracer(options, recording)
     try:
-        with same_attributes(root), same_random_state():
+        with same_attributes(root):
             graph = tracer.trace(root, concrete_args)
+            held = held_attributes(graph, root)
     except Exception as error:
         # The model's own Python runs on placeholders here, so anything at all may be raised.
         raise ModelError(
@@ -153,7 +169,8 @@ def trace(
     calls = dict(recording.calls)
     result = next(node for node in reversed(graph.nodes) if node.op == "output").args[0]
     calls["", 0] = ModuleCall(((), {}), result, tuple(recording.names.values()))
-    return Trace(root, graph, recording.names, calls)
+    constants = split_off_constants(graph, root, held, others or {})
+    return Trace(root, graph, recording.names, calls, constants)
 
 
 def _first_line(error: Exception) -> str:
@@ -177,10 +194,15 @@ def trace_modes(
     root = unwrap(model)
 
     def both(chosen: TracerOptions) -> tuple[Trace, Trace]:
-        traces = []
-        for training in (True, False):
-            root.train(training)
-            traces.append(trace(root, chosen, torchvision_names=torchvision_names, concrete_args=concrete_args))
+        traces: list[Trace] = []
+        # Random constants differ between the modes, as in torchvision.
+        with same_random_state():
+            for training in (True, False):
+                root.train(training)
+                others = traces[0].constants if traces else None
+                traces.append(
+                    trace(root, chosen, torchvision_names=torchvision_names, concrete_args=concrete_args, others=others)
+                )
         return traces[0], traces[1]
 
     with same_modes(root):
