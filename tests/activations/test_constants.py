@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.libraries import import_timm, import_torchvision
-from torchstat_cli.activations import create_feature_extractor
+from torchstat_cli.activations import create_feature_extractor, get_graph_node_names
 
 X = torch.linspace(-2, 2, 12).reshape(3, 4)
 SHARED = torch.tensor([1.0, 2.0, 3.0, 4.0])
@@ -239,6 +239,25 @@ def test_a_part_whose_output_depends_on_nothing(kept: bool, engine: Any) -> None
 
 def test_a_buffer_alone_is_no_constant() -> None:
     assert create_feature_extractor(Positioned(kept=True), ["linear"]).engine == "fx"
+
+
+def test_names_count_operators_on_constants_as_a_run_does() -> None:
+    class Named(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            shift = (torch.arange(4.0) + 1).view(1, 4)
+            return (x + shift).view(4, 3) * 2
+
+    model = Named().eval()
+    names = get_graph_node_names(model)[1]
+    assert names == ["x", "add_1", "view_1", "mul"]
+    assert get_graph_node_names(model, engine="runtime", example_inputs=X)[1] == [
+        "x", "add", "view", "add_1", "view_1", "mul",
+    ]  # fmt: skip
+    for engine in ("auto", "fx"):
+        values = create_feature_extractor(model, ["add_1", "view_1"], engine=engine)(X)
+        assert torch.equal(values["add_1"], X + torch.tensor([1.0, 2.0, 3.0, 4.0]))
+        assert values["view_1"].shape == (4, 3)
+    assert torch.equal(create_feature_extractor(model, ["add"])(X)["add"], torch.tensor([1.0, 2.0, 3.0, 4.0]))
 
 
 @pytest.mark.libraries

@@ -22,8 +22,8 @@ from torchstat_cli.activations.listing import (
     record_modes,
 )
 from torchstat_cli.activations.tracing import Trace, trace_modes
-from torchstat_cli.torch_access.trees import tensors_in
 from torchstat_cli.errors import ModelError
+from torchstat_cli.torch_access.trees import tensors_in
 from torchstat_cli.torch_access.wrappers import unwrap
 
 Arguments = tuple[tuple[Any, ...], Mapping[str, Any]]

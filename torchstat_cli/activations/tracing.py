@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,8 +15,10 @@ from torch.fx.node import map_aggregate
 from torchstat_cli.activations.constants import held_attributes, split_off_constants, with_constants
 from torchstat_cli.activations.leaves import TracerOptions, with_timm_leaves
 from torchstat_cli.activations.naming import ModuleTable, Numbering, TorchvisionNumbering, TrueNumbering
+from torchstat_cli.activations.operators import OperatorMode, listening
 from torchstat_cli.activations.safety import same_attributes, same_modes, same_random_state
 from torchstat_cli.errors import ModelError
+from torchstat_cli.torch_access.trees import tensors_in
 from torchstat_cli.torch_access.wrappers import clean_path, unwrap
 
 _AUTO, _WITHOUT_COMPAT = "leave the engine to 'auto'", "leave compat out: another engine serves it"
@@ -113,6 +116,11 @@ class PathTracer(fx.Tracer):
 
         return map_aggregate(value, node)
 
+    def count_operator(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
+        """Take the name that an operator on real tensors has in a run, so that later ones have theirs too."""
+        if not isinstance(result, fx.Proxy) and next(tensors_in((args, kwargs)), None) is not None:
+            self._recording.numbering.name(f"{self._owner}.{name}" if self._owner else name)
+
     def create_proxy(self, kind: str, target: Any, *args: Any, **kwargs: Any) -> fx.Proxy:
         """Name the node by its owner and, unless it is a module call, by what it does."""
         proxy = super().create_proxy(kind, target, *args, **kwargs)
@@ -154,7 +162,8 @@ def trace(
     tracer = PathTracer(options, recording)
     try:
         with same_attributes(root):
-            graph = tracer.trace(root, concrete_args)
+            with nullcontext() if torchvision_names else listening(OperatorMode(tracer.count_operator)):
+                graph = tracer.trace(root, concrete_args)
             held = held_attributes(graph, root)
     except Exception as error:
         # The model's own Python runs on placeholders here, so anything at all may be raised.
