@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from tests.capture.modules import ROWS, Custom
-from torchstat_cli.capture.twins import copy_buffers, put_on_meta
+from torchstat_cli.capture.twins import copy_state, put_on_meta
 from torchstat_cli.capture.value_store import meta_like
 from torchstat_cli.capture.values import KnownValues
 from torchstat_cli.torch_access.restoring import untouched
@@ -39,8 +39,8 @@ def test_everything_a_module_holds_goes_to_meta_and_comes_back() -> None:
     model[0].cache = [model[0].weight, (torch.zeros(3), "kept")]
     model[0].anchor = torch.ones(2)
     before = {name: id(tensor) for name, tensor in model.state_dict(keep_vars=True).items()}
-    with untouched(tuple(model.modules())):
-        twins = put_on_meta(model.modules(), KnownValues())
+    with untouched(tuple(model.modules())) as reach:
+        twins = put_on_meta(reach, KnownValues())
         assert all(tensor.is_meta for tensor in (*model.parameters(), *model.buffers()))
         assert model[0].weight is model[1].weight is model[0].cache[0]
         assert model[0].cache[1][0].is_meta
@@ -54,8 +54,8 @@ def test_everything_a_module_holds_goes_to_meta_and_comes_back() -> None:
 
 def test_running_statistics_move_in_a_copy() -> None:
     model = nn.BatchNorm1d(4)
-    with untouched(tuple(model.modules())):
-        copy_buffers(model.modules())
+    with untouched(tuple(model.modules())) as reach:
+        copy_state(reach)
         model(ROWS + 5)
         assert model.running_mean is not None
         assert model.running_mean.sum() != 0
@@ -67,8 +67,8 @@ def test_running_statistics_move_in_a_copy() -> None:
 def test_optional_buffers_stay_none() -> None:
     model = Custom(lambda self, x: x)
     model.register_buffer("nothing", None)
-    with untouched(tuple(model.modules())):
-        copy_buffers(model.modules())
+    with untouched(tuple(model.modules())) as reach:
+        copy_state(reach)
         assert model.nothing is None
-        put_on_meta(model.modules(), KnownValues())
+        put_on_meta(reach, KnownValues())
         assert model.nothing is None

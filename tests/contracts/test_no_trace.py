@@ -128,12 +128,15 @@ def test_instrumented_loop_leaves_only_what_the_loop_did(model: Everything) -> N
     assert capture.profile().at("conv").calls == 2
 
 
+_SEEN: dict[str, torch.Tensor] = {}  # a global: a closure of the model's own hook comes back as it was
+
+
 def test_metadata_buffers_are_there_only_during_the_run() -> None:
-    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
-    seen: dict[str, torch.Tensor] = {}
+    model, seen = nn.Sequential(nn.Linear(3, 4), nn.ReLU()), _SEEN
+    seen.clear()
 
     def look(module: nn.Module, args: Any) -> None:
-        seen.update(model.named_buffers())
+        _SEEN.update(model.named_buffers())
         assert list(model.state_dict()) == ["0.weight", "0.bias"]
 
     model[1].register_forward_pre_hook(look)

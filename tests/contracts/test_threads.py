@@ -114,7 +114,16 @@ def expected() -> dict[str, Any]:
     return {name: call() for name, call in CALLS.items()}
 
 
-@pytest.mark.parametrize("pair", list(itertools.combinations_with_replacement(CALLS, 2)), ids=" + ".join)
+# torch refuses compiled functions in every thread while any thread traces.
+TRACING = {"nodes of a graph", "extractor, graph"}
+PAIRS = [
+    pair
+    for pair in itertools.combinations_with_replacement(CALLS, 2)
+    if not ("observe compiled" in pair and TRACING & set(pair))
+]
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=" + ".join)
 def test_pair_of_calls(pair: tuple[str, str], expected: dict[str, Any]) -> None:
     before, failures = process_state(), []
     start = threading.Barrier(2)

@@ -18,6 +18,7 @@ from tests.capture.modules import Custom, linear
 from torchstat_cli.errors import ModelError
 from torchstat_cli.torch_access.eager import without_compiler, without_fast_paths
 from torchstat_cli.torch_access.process import untouched_generators
+from torchstat_cli.torch_access.reach import Reach
 from torchstat_cli.torch_access.restoring import Snapshot, untouched
 
 
@@ -109,7 +110,7 @@ def test_parameters_are_back_even_where_a_container_cannot_be(monkeypatch: pytes
     model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     model[0].seen, model[1].seen = {Fickle()}, [1]
     weight = model[1].weight
-    snapshot = Snapshot(tuple(model.modules()))
+    snapshot = Snapshot(Reach(model.modules()))
     model[1]._parameters["weight"] = nn.Parameter(torch.empty(2, 2, device="meta"))
     model[0].seen.clear()
     model[1].seen.clear()

@@ -19,9 +19,10 @@ from torchstat_cli.activations.listener import RunListener
 from torchstat_cli.activations.module_hooks import ModuleHooks
 from torchstat_cli.activations.naming import ModuleTable
 from torchstat_cli.activations.operators import OperatorMode, listening
-from torchstat_cli.activations.safety import same_modes, same_random_state, same_state
 from torchstat_cli.activations.selection import Part
 from torchstat_cli.torch_access.eager import eagerly
+from torchstat_cli.torch_access.process import one_guest_at_a_time, untouched_generators
+from torchstat_cli.torch_access.restoring import same_buffers, same_modes, untouched
 from torchstat_cli.torch_access.trees import tensors_in
 from torchstat_cli.torch_access.wrappers import unwrap
 
@@ -114,9 +115,16 @@ def record_nodes(
 
 @contextmanager
 def in_mode(model: nn.Module, training: bool) -> Iterator[None]:
-    """Run ``model`` in one mode; modes, buffers and the random generator are as before afterwards."""
+    """Run ``model`` in one mode; whatever the run can reach, and the random generators, are as before afterwards."""
     root = unwrap(model)
-    with same_modes(root), same_state(root), same_random_state():
+    modules = [module for module in root.modules() if not isinstance(module, torch.jit.ScriptModule)]
+    with (
+        one_guest_at_a_time(),
+        untouched_generators(),
+        same_modes(root),
+        untouched(modules),
+        same_buffers(root.modules()),
+    ):
         root.train(training)
         yield
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from threading import get_ident
 from typing import Any
 
+import torch
 from torch import Tensor, fx, nn
 from torch.fx.node import map_aggregate
 
 from torchstat_cli.activations.constants import held_attributes, split_off_constants, with_constants
-from torchstat_cli.activations.leaves import TracerOptions, with_timm_leaves
+from torchstat_cli.activations.leaves import TracerOptions, is_library_leaf, with_timm_leaves
 from torchstat_cli.activations.naming import ModuleTable, Numbering, TorchvisionNumbering, TrueNumbering
 from torchstat_cli.activations.operators import OperatorMode, listening
-from torchstat_cli.activations.safety import same_attributes, same_modes, same_random_state
 from torchstat_cli.errors import ModelError
+from torchstat_cli.torch_access.process import one_guest_at_a_time, untouched_generators
+from torchstat_cli.torch_access.restoring import same_buffers, same_modes, untouched
 from torchstat_cli.torch_access.trees import tensors_in
 from torchstat_cli.torch_access.wrappers import clean_path, unwrap
 
@@ -75,6 +78,7 @@ class PathTracer(fx.Tracer):
         )
         self._options = options
         self._recording = recording
+        self._thread = get_ident()
         self._owner = ""  # path of the module whose forward is running
         self._call = 0
 
@@ -85,7 +89,9 @@ class PathTracer(fx.Tracer):
     def call_module(
         self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        """One node for a leaf; the inside of anything else."""
+        """One node for a leaf; the inside of anything else. Other threads' modules run as ever."""
+        if get_ident() != self._thread:
+            return forward(*args, **kwargs)
         path = self.path_of_module(m)
         outer = self._owner, self._call
         self._owner, self._call = clean_path(path), self._recording.counts[clean_path(path)]
@@ -104,6 +110,12 @@ class PathTracer(fx.Tracer):
         inside = tuple(self._recording.names.values())[before:]
         self._recording.calls[key] = ModuleCall(self._nodes((args, kwargs)), self._nodes(output), inside)
         return output
+
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, fx.Proxy]) -> Any:
+        """What reading an attribute of a module gives: a placeholder for a parameter, in the thread that traces."""
+        if get_ident() != self._thread:
+            return attr_val
+        return super().getattr(attr, attr_val, parameter_proxy_cache)
 
     def _nodes(self, value: Any) -> Any:
         """``value`` with the nodes of its placeholders, and with nodes for tensors that are none."""
@@ -161,7 +173,7 @@ def trace(
     recording = _Recording(numbering, None if torchvision_names else table)
     tracer = PathTracer(options, recording)
     try:
-        with same_attributes(root):
+        with _borrowed(root):
             with nullcontext() if torchvision_names else listening(OperatorMode(tracer.count_operator)):
                 graph = tracer.trace(root, concrete_args)
             held = held_attributes(graph, root)
@@ -180,6 +192,15 @@ def trace(
     calls["", 0] = ModuleCall(((), {}), result, tuple(recording.names.values()))
     constants = split_off_constants(graph, root, held, others or {})
     return Trace(root, graph, recording.names, calls, constants)
+
+
+@contextmanager
+def _borrowed(root: nn.Module) -> Iterator[None]:
+    """Restore what a forward pass on placeholders may store on the model, and write to it."""
+    modules = [module for module in root.modules() if not isinstance(module, torch.jit.ScriptModule)]
+    # Library modules are leaves of a trace: their forward does not run, their buffers cannot change.
+    with untouched(modules), same_buffers(module for module in modules if not is_library_leaf(module)):
+        yield
 
 
 def _first_line(error: Exception) -> str:
@@ -205,7 +226,7 @@ def trace_modes(
     def both(chosen: TracerOptions) -> tuple[Trace, Trace]:
         traces: list[Trace] = []
         # Random constants differ between the modes, as in torchvision.
-        with same_random_state():
+        with untouched_generators():
             for training in (True, False):
                 root.train(training)
                 others = traces[0].constants if traces else None
@@ -214,7 +235,8 @@ def trace_modes(
                 )
         return traces[0], traces[1]
 
-    with same_modes(root):
+    # torch.fx replaces what every module of the process does when it is called.
+    with one_guest_at_a_time(), same_modes(root):
         try:
             return both(options)
         except ModelError:

@@ -22,14 +22,15 @@ from torchstat_cli.capture.memo import Memo, shared_memo
 from torchstat_cli.capture.registries import ModuleRegistries
 from torchstat_cli.capture.tape import Knows, OperatorTape
 from torchstat_cli.capture.tensor_types import types_as_at_home
-from torchstat_cli.capture.twins import copy_buffers, copy_parameters, put_on_meta
+from torchstat_cli.capture.twins import copy_parameters, copy_state, put_on_meta
 from torchstat_cli.capture.values import KnownValues
 from torchstat_cli.errors import ForwardError, InputError, UsageError
 from torchstat_cli.records import Event, Recording
 from torchstat_cli.torch_access.eager import without_compiler, without_fast_paths
 from torchstat_cli.torch_access.process import one_guest_at_a_time, untouched_generators
+from torchstat_cli.torch_access.reach import Reach, replace_tensors
 from torchstat_cli.torch_access.restoring import untouched
-from torchstat_cli.torch_access.trees import map_tensors, tensors_in
+from torchstat_cli.torch_access.trees import tensors_in
 from torchstat_cli.torch_access.wrappers import home_of
 from torchstat_cli.units import format_shape
 
@@ -190,24 +191,24 @@ def prepared_run(
             stack.callback(setattr, tape, "paused", False)
         stack.enter_context(untouched_generators())
         modules = [site.module for site in session.hooks.sites]
-        stack.enter_context(untouched(modules))
+        inputs: list[Any] = [args, kwargs]
+        reach = stack.enter_context(untouched(modules, [inputs]))
         stack.enter_context(plain_flex_attention())
         if values is not None:
             home = home_of(model)
             stack.enter_context(autocast_on_meta(home))
             stack.enter_context(types_as_at_home(home))
-            session.note_twins(put_on_meta(modules, values))
+            session.note_twins(put_on_meta(reach, values))
             stack.enter_context(literals_keep_values(values))
-            args, kwargs = map_tensors((args, kwargs), lambda t: t if t.is_meta else values.stand_in(t))
         else:
-            copy_buffers(modules)
+            copy_state(reach)
         if learns:
-            session.note_twins(copy_parameters(modules, session.twins))
-            args, kwargs = map_tensors((args, kwargs), _without_gradient)
+            session.note_twins(copy_parameters(reach, session.twins))
+            replace_tensors(Reach((), [inputs]), _without_gradient)
         if any(module.training is not training for module in modules):
             with suppress(NotImplementedError):  # an exported module keeps the mode in which it was exported
                 model.train(training)
-        yield PreparedRun(session, model, args, kwargs)
+        yield PreparedRun(session, model, *inputs)
 
 
 def _without_gradient(tensor: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from torchstat_cli.capture.leaves import Site, find_sites
-from torchstat_cli.capture.twins import copy_buffers
+from torchstat_cli.capture.twins import copy_state
 from torchstat_cli.torch_access.process import untouched_generators
 from torchstat_cli.torch_access.restoring import untouched
 
@@ -35,8 +35,9 @@ def time_modules(
     runs: list[dict[str, float]] = []
     with ExitStack() as stack:
         stack.enter_context(untouched_generators())
-        stack.enter_context(untouched(tuple(model.modules())))
-        copy_buffers(model.modules())
+        inputs: list[Any] = [args, kwargs]
+        copy_state(stack.enter_context(untouched(model.modules(), [inputs])))
+        args, kwargs = inputs
         with suppress(NotImplementedError):  # an exported module keeps the mode in which it was exported
             model.train(training)
         stack.enter_context(torch.inference_mode())

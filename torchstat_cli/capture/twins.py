@@ -1,25 +1,27 @@
-"""Swap a model's tensors for stand-ins for the length of a dummy run: meta twins, or copies of the buffers."""
+"""Swap tensors for stand-ins for the length of a dummy run: twins on meta, or copies.
+
+What is swapped is all that the run can reach: parameters, buffers, tensors on helper objects, in caches and in inputs.
+The caller puts everything back (``untouched``).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
-from torchstat_cli.capture.leaves import loose_values
 from torchstat_cli.capture.values import KnownValues
-from torchstat_cli.torch_access.trees import items_of, map_tensors
+from torchstat_cli.torch_access.reach import Reach, replace_tensors
 
 
-def put_on_meta(modules: Iterable[nn.Module], values: KnownValues) -> dict[int, int]:
-    """Replace every tensor that ``modules`` hold by its meta twin; ties stay ties, small buffers keep known values.
+def put_on_meta(reach: Reach, values: KnownValues) -> dict[int, int]:
+    """Replace every tensor by its meta twin; ties stay ties, small tensors keep known values.
 
-    The caller restores the attributes (``untouched``). No memory is copied or touched.
+    No memory is copied or touched.
 
     Returns:
-        The id of every twin of a parameter or buffer, by the id of the original.
+        The id of every twin, by the id of the original.
     """
     twins: dict[int, int] = {}
 
@@ -30,23 +32,45 @@ def put_on_meta(modules: Iterable[nn.Module], values: KnownValues) -> dict[int, 
         twins[id(tensor)] = id(stand_in)
         return stand_in
 
-    _replace_tensors(modules, twin)
+    replace_tensors(reach, twin)
     return twins
 
 
-def copy_buffers(modules: Iterable[nn.Module]) -> None:
-    """Replace every buffer by a copy, in which running statistics may move; the caller restores the attributes."""
-    for module in modules:
-        if not isinstance(module, torch.jit.ScriptModule):
-            for name, buffer in module._buffers.items():
-                module._buffers[name] = None if buffer is None else buffer.clone()
+def copy_state(reach: Reach) -> None:
+    """Replace every tensor but parameters by a copy, in which running statistics and caches may move.
+
+    Tensors that share memory share the copy of it.
+    """
+    copies: dict[int, Tensor] = {}
+    storages: dict[int, torch.UntypedStorage] = {}
+
+    def copy(tensor: Tensor) -> Tensor:
+        if isinstance(tensor, nn.Parameter):
+            return tensor
+        if id(tensor) not in copies:
+            copies[id(tensor)] = _copied(tensor, storages)
+        return copies[id(tensor)]
+
+    replace_tensors(reach, copy)
 
 
-def copy_parameters(modules: Iterable[nn.Module], twins: Mapping[int, int]) -> dict[int, int]:
+def _copied(tensor: Tensor, storages: dict[int, torch.UntypedStorage]) -> Tensor:
+    if type(tensor) is not Tensor or tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_meta:
+        return tensor.clone()
+    storage = tensor.untyped_storage()
+    if storage._cdata not in storages:
+        storages[storage._cdata] = storage.clone()
+    copied = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
+    with torch.no_grad():
+        copied.set_(storages[storage._cdata], tensor.storage_offset(), tensor.size(), tensor.stride())
+    return copied.requires_grad_(tensor.requires_grad)
+
+
+def copy_parameters(reach: Reach, twins: Mapping[int, int]) -> dict[int, int]:
     """Replace every parameter that is no twin yet by a copy, which gradients and updates then happen to.
 
     Args:
-        modules: whose parameters; the caller restores their attributes.
+        reach: of the run.
         twins: the id of every stand-in so far, by the id of the original.
 
     Returns:
@@ -63,25 +87,5 @@ def copy_parameters(modules: Iterable[nn.Module], twins: Mapping[int, int]) -> d
             standing_in.add(id(copies[id(tensor)]))
         return copies[id(tensor)]
 
-    _replace_tensors(modules, copy)
+    replace_tensors(reach, copy)
     return {**twins, **{original: id(copied) for original, copied in copies.items()}}
-
-
-def _replace_tensors(modules: Iterable[nn.Module], change: Callable[[Tensor], Tensor]) -> None:
-    for module in modules:
-        if isinstance(module, torch.jit.ScriptModule):
-            continue  # its tensors live in C++; the tape moves them to meta where they meet a meta tensor
-        for registry in (module._parameters, module._buffers):
-            for name, tensor in registry.items():
-                if tensor is not None:
-                    registry[name] = change(tensor)  # type: ignore[assignment]
-        # Tensors held outside the registries: anchors, caches, an RNN's flat list of weights.
-        for name, value in loose_values(module):
-            if _holds_tensor(value):
-                vars(module)[name] = map_tensors(value, change)
-
-
-def _holds_tensor(value: Any) -> bool:
-    if isinstance(value, Tensor):
-        return True
-    return isinstance(value, (list, tuple)) and any(map(_holds_tensor, items_of(value)))

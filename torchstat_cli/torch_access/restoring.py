@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,59 +11,53 @@ import torch
 from torch import Tensor, nn
 
 from torchstat_cli.errors import ModelError
-
-_CONTAINERS = (dict, list, set)
-_PLAIN_CONTAINERS = frozenset((*_CONTAINERS, OrderedDict))
-_REGISTRIES = frozenset(("_parameters", "_buffers", "_modules"))
+from torchstat_cli.torch_access.reach import Held, Reach
 
 
 class Snapshot:
-    """The attributes of every module, one level deep: hooks, parameters, buffers, flags, caches.
+    """What is reachable from a model and its inputs, so that it can be put back.
 
-    Tensors themselves are not copied: a dummy run works on twins of them.
+    Tensors themselves are not copied: a dummy run works on stand-ins for them.
     """
 
-    def __init__(self, modules: Iterable[nn.Module]) -> None:
-        self._modules = [(module, vars(module).copy()) for module in modules]
-        self._empty: list[Any] = []  # most containers of most modules
-        self._registries: list[tuple[Any, list[Any]]] = []  # of parameters, buffers, children; and what they hold
-        self._contents: list[tuple[Any, list[Any]]] = []  # the other containers, and what they hold
-        for _, attributes in self._modules:
-            for name, value in attributes.items():
-                if isinstance(value, _CONTAINERS):
-                    if type(value) in _PLAIN_CONTAINERS and not value:
-                        self._empty.append(value)
-                    else:
-                        kept = self._registries if name in _REGISTRIES else self._contents
-                        kept.append((value, _contents(value)))
+    def __init__(self, reach: Reach) -> None:
+        self._reach = reach
 
     def restore(self) -> None:
-        """Put every attribute back, and every dict, list or set that was one to its former content.
+        """Put back every attribute, the contents of every container and object, the state of every generator.
 
         Parameters come first, whatever the containers of the model's own do. What did not change is not touched.
 
         Raises:
-            ModelError: a container cannot be filled again, once everything else is back.
+            ModelError: something cannot be filled again, once everything else is back.
         """
-        for module, attributes in self._modules:
+        reach = self._reach
+        for module, attributes in reach.modules:
             _restore_attributes(vars(module), attributes)
-        for container in filter(None, self._empty):
-            _refill(container, [])
+        for container in filter(None, reach.empty):
+            container.clear()
         refusal: ModelError | None = None
-        for container, contents in (*self._registries, *self._contents):
+        for held in (*reach.registries, *reach.held):
             try:
-                if not _holds(container, contents):
-                    _refill(container, contents)
-            except Exception as error:  # its keys are foreign code too: hashes, comparisons
-                refusal = refusal or _refusal(container, error)
+                if not _holds(held):
+                    held.kind.write(held.holder, held.contents)
+            except Exception as error:  # keys and setters are foreign code too
+                refusal = refusal or _refusal(held.holder, error)
         if refusal is not None:
             raise refusal
 
 
-def _refusal(container: Any, cause: Exception) -> ModelError:
+def _holds(held: Held) -> bool:
+    """Whether the object holds the very same objects, in the same order where it has one."""
+    if not held.kind.holds_objects:
+        return False
+    now = held.kind.read(held.holder)
+    return len(now) == len(held.contents) and all(map(operator.is_, now, held.contents))
+
+
+def _refusal(holder: Any, cause: Exception) -> ModelError:
     error = ModelError(
-        f"a {type(container).__name__} that the model holds cannot be put back as it was: "
-        f"{type(cause).__name__}: {cause}",
+        f"a {type(holder).__name__} that the model holds cannot be put back as it was: {type(cause).__name__}: {cause}",
         "build the model again; its parameters are as they were",
     )
     error.__cause__ = cause
@@ -81,46 +74,13 @@ def _restore_attributes(state: dict[str, Any], attributes: dict[str, Any]) -> No
             state[name] = state.pop(name)
 
 
-# A container's class may refuse changes, or know no length; its base class has the items all the same.
-
-
-def _contents(container: Any) -> list[Any]:
-    """What a dict (keys, values), a list or a set holds."""
-    if isinstance(container, OrderedDict):
-        return [part for item in OrderedDict.items(container) for part in item]
-    if isinstance(container, dict):
-        return [*dict.keys(container), *dict.values(container)]
-    return list(list.__iter__(container) if isinstance(container, list) else set.__iter__(container))
-
-
-def _holds(container: Any, contents: list[Any]) -> bool:
-    """Whether the container holds the very same objects, in the same order where it has one."""
-    now = _contents(container)
-    return len(now) == len(contents) and all(map(operator.is_, now, contents))
-
-
-def _refill(container: Any, contents: list[Any]) -> None:
-    if isinstance(container, OrderedDict):
-        OrderedDict.clear(container)
-        for key, value in zip(contents[::2], contents[1::2], strict=True):
-            OrderedDict.__setitem__(container, key, value)
-    elif isinstance(container, dict):
-        half = len(contents) // 2
-        dict.clear(container)
-        dict.update(container, zip(contents[:half], contents[half:], strict=True))
-    elif isinstance(container, list):
-        list.__setitem__(container, slice(None), contents)
-    else:
-        set.clear(container)
-        set.update(container, contents)
-
-
 @contextmanager
-def untouched(modules: Iterable[nn.Module]) -> Iterator[None]:
-    """Restore the attributes of ``modules`` afterwards, also when the run raised."""
-    snapshot = Snapshot(modules)
+def untouched(modules: Iterable[nn.Module], values: Iterable[Any] = ()) -> Iterator[Reach]:
+    """Restore all that is reachable from ``modules`` and ``values`` afterwards, also when the run raised."""
+    reach = Reach(modules, values)
+    snapshot = Snapshot(reach)
     try:
-        yield
+        yield reach
     finally:
         snapshot.restore()
 

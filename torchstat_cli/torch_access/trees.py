@@ -100,18 +100,20 @@ def _map(value: Any, change: Change, made: _Made) -> Any:
 
 
 def _map_tuple(value: tuple[Any, ...], change: Change, made: _Made) -> Any:
-    if isinstance(value, PackedSequence):
-        # Its batch sizes are a plan, not data: torch wants them on the CPU whatever the device.
-        order = [_map(item, change, made) for item in (value.sorted_indices, value.unsorted_indices)]
-        return PackedSequence(change(value.data), value.batch_sizes, *order)
     items = items_of(value)
     changed = [_map(item, change, made) for item in items]
-    if type(value) is tuple:
-        return tuple(changed)
-    if all(map(operator.is_, items, changed)):
+    return tuple(changed) if type(value) is tuple else tuple_like(value, changed)
+
+
+def tuple_like(value: tuple[Any, ...], items: list[Any]) -> Any:
+    """A tuple of ``value``'s class with other items; itself where they are the same."""
+    if all(map(operator.is_, items_of(value), items)):
         return value  # a class of labels, say, whose constructor takes something else
+    if isinstance(value, PackedSequence):
+        # Its batch sizes are a plan, not data: torch wants them on the CPU whatever the device.
+        return PackedSequence(items[0], value.batch_sizes, *items[2:])
     # A named tuple takes its fields one by one, other tuple types an iterable.
-    return type(value)(*changed) if hasattr(value, "_fields") else type(value)(changed)
+    return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
 
 
 def _map_list(value: list[Any], change: Change, made: _Made) -> list[Any]:
