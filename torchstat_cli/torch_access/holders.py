@@ -10,8 +10,9 @@ import sys
 from array import array
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from functools import partial
 from operator import is_
-from types import CellType, FunctionType
+from types import CellType, FunctionType, MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -75,6 +76,10 @@ def _write_function(function: FunctionType, contents: list[Any]) -> None:
     function.__defaults__, function.__kwdefaults__ = contents[:2]
 
 
+def _write_partial(function: partial[Any], contents: list[Any]) -> None:
+    function.__setstate__((*contents, vars(function)))  # type: ignore[attr-defined]
+
+
 def _read_generator(generator: torch.Generator) -> list[Any]:
     return [generator.get_state()]
 
@@ -104,6 +109,8 @@ _KINDS: dict[type, Kind] = {
     deque: Kind(lambda held: [*deque.__iter__(held)], _write_deque),
     tuple: Kind(lambda held: [*tuple.__iter__(held)], lambda held, new: None),
     frozenset: Kind(lambda held: [*frozenset.__iter__(held)], lambda held, new: None),
+    partial: Kind(lambda held: [held.func, held.args, held.keywords], _write_partial),
+    MappingProxyType: Kind(lambda held: [*held.keys(), *held.values()], lambda held, new: None),
     CellType: Kind(_read_cell, _write_cell),
     FunctionType: Kind(_read_function, _write_function),
     torch.Generator: Kind(_read_generator, _write_generator, holds_objects=False),

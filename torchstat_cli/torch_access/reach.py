@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import warnings
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from itertools import count, cycle
 from operator import is_
 from types import BuiltinFunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
@@ -20,6 +24,9 @@ MOST_OBJECTS = 1 << 18
 REGISTRIES = frozenset(("_parameters", "_buffers", "_modules"))
 
 _PLAIN = frozenset((int, float, complex, bool, str, bytes, type(None), torch.dtype, torch.device, torch.Size))
+_BUILTIN = frozenset((dict, list, set, tuple, OrderedDict))
+_ITERATORS: tuple[type, ...] = (count, cycle, type(iter([])), type(iter(())), type(iter(range(0))))
+_SWAPPED = (Tensor, tuple, *_ITERATORS)  # replaced where they stand, not changed themselves
 _CLOSED = (
     type,
     ModuleType,
@@ -53,7 +60,7 @@ class Reach:
     def __init__(self, modules: Iterable[nn.Module], values: Iterable[Any] = ()) -> None:
         self.modules: list[tuple[nn.Module, dict[str, Any]]] = []
         self.empty: list[Any] = []  # plain containers that hold nothing: most of most modules
-        self.registries: list[Held] = []
+        self.registries: list[tuple[dict[str, Any], dict[str, Any]]] = []  # torch's own, and what they held
         self.held: list[Held] = []
         self.loose: list[tuple[dict[str, Any], str]] = []  # attributes of modules that are tensors or tuples
         self.is_whole = True  # else there was too much to follow
@@ -91,16 +98,17 @@ class Reach:
             kind = type(value)
             if kind in _PLAIN:
                 continue
-            if (kind is dict or kind is OrderedDict) and not value:
-                self.empty.append(value)
-            elif isinstance(value, (Tensor, tuple)):
-                self.loose.append((vars(module), name))
-                self._add(value)
-            elif name in REGISTRIES:
-                self.registries.append(_held(value))
+            if kind in _BUILTIN and not value:
+                if kind is not tuple:
+                    self.empty.append(value)
+            elif name in REGISTRIES and (kind is dict or kind is OrderedDict):
+                self.registries.append((value, value.copy()))
                 if name == "_modules":
-                    for child in self.registries[-1].contents:
-                        self._add(child)
+                    self._add_all(list(value.values()))
+            elif isinstance(value, _SWAPPED):
+                if kind is not tuple or not _PLAIN.issuperset(map(type, items_of(value))):
+                    self.loose.append((vars(module), name))
+                    self._add(value)
             else:
                 self._add(value)
 
@@ -115,6 +123,8 @@ class Reach:
             self.held.append(Held(value, kind, contents))
             if kind.holds_objects:
                 self._add_all(contents)
+            if type(value) in _BUILTIN:
+                return
         elif str(type(value).__module__).startswith(_ENDS):
             return
         for state in _states(value):
@@ -130,14 +140,21 @@ class Reach:
 def replace_tensors(reach: Reach, change: Change) -> None:
     """Put ``change(tensor)`` in the place of every tensor that is reachable, registered ones included.
 
-    Containers and objects are changed in place, tuples made anew where they stand; a snapshot puts everything back.
+    Containers and objects are changed in place, tuples made anew where they stand, counters go on as copies; a snapshot
+    puts everything back.
     """
     for attributes, name in reach.loose:
         attributes[name] = _swapped(attributes[name], change)
-    for holder, kind, _ in (*reach.registries, *reach.held):
+    for registry, _ in reach.registries:
+        for name, item in registry.items():
+            if isinstance(item, Tensor):
+                registry[name] = change(item)
+    for holder, kind, _ in reach.held:
         if not kind.holds_objects:
             continue
         contents = kind.read(holder)
+        if _PLAIN.issuperset(map(type, contents)):
+            continue
         changed = [_swapped(item, change) for item in contents]
         if not all(map(is_, contents, changed)):
             kind.write(holder, changed)
@@ -146,11 +163,23 @@ def replace_tensors(reach: Reach, change: Change) -> None:
 def _swapped(item: Any, change: Change) -> Any:
     if isinstance(item, Tensor):
         return change(item)
+    if isinstance(item, _ITERATORS):
+        return _copied(item)
     if not isinstance(item, tuple) or type(item) is torch.Size:
         return item
     items = items_of(item)
     changed = [_swapped(part, change) for part in items]
     return item if all(map(is_, items, changed)) else tuple_like(item, changed)
+
+
+def _copied(iterator: Any) -> Any:
+    """One that stands where the other does; itself where this Python cannot copy it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            return copy.copy(iterator)
+        except TypeError:
+            return iterator
 
 
 def _held(holder: Any) -> Held:
@@ -164,16 +193,19 @@ def _states(value: Any) -> Iterator[Held]:
     if type(value).__dictoffset__:
         # Asked in this way, a proxy does not answer for what it stands for.
         yield _held(object.__getattribute__(value, "__dict__"))
-    names = tuple(name for base in type(value).__mro__ for name in _slots_of(base))
-    if names:
-        kind = _slots_kind(names)
-        yield Held(value, kind, kind.read(value))
+    slots = _slots_of(type(value))  # type: ignore[arg-type]  # a class is hashable
+    if slots is not None:
+        yield Held(value, slots, slots.read(value))
 
 
-def _slots_of(base: type) -> tuple[str, ...]:
-    slots = vars(base).get("__slots__", ())
-    names = (slots,) if isinstance(slots, str) else tuple(slots)
-    return tuple(_mangled(name, base) for name in names if name not in ("__dict__", "__weakref__"))
+@lru_cache
+def _slots_of(kind: Any) -> Kind | None:
+    names: list[str] = []
+    for base in kind.__mro__:
+        slots = vars(base).get("__slots__", ())
+        own = (slots,) if isinstance(slots, str) else tuple(slots)
+        names += [_mangled(name, base) for name in own if name not in ("__dict__", "__weakref__")]
+    return _slots_kind(tuple(names)) if names else None
 
 
 def _mangled(name: str, base: type) -> str:

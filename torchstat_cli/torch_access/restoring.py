@@ -37,7 +37,9 @@ class Snapshot:
         for container in filter(None, reach.empty):
             container.clear()
         refusal: ModelError | None = None
-        for held in (*reach.registries, *reach.held):
+        for registry, members in reach.registries:
+            _restore_attributes(registry, members)
+        for held in reach.held:
             try:
                 if not _holds(held):
                     held.kind.write(held.holder, held.contents)
