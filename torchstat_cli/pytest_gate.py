@@ -23,7 +23,7 @@ from torchstat_cli.gate.snapshot import LIVE, Snapshot
 from torchstat_cli.gate.update import updated
 from torchstat_cli.gate.verdict import State, Verdict
 from torchstat_cli.records import Profile
-from torchstat_cli.report.verdict_text import TextStyle, render_text
+from torchstat_cli.report.verdict.text import TextStyle, render_text
 
 
 class SessionGate:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.docs.test_pages import ROOT
 from torchstat_cli.cli.main import COMMANDS
-from torchstat_cli.report.columns import COLUMNS
+from torchstat_cli.report.profile.columns import COLUMNS
 
 PAGE = (ROOT / "docs" / "commands.md").read_text()
 

@@ -73,7 +73,7 @@ def command(context: click.Context, /, **options: Any) -> None:
         entries = tuple(replace(entry, inputs=settings.inputs, inputs_factory=None) for entry in entries)
     if options["show_config"]:
         # Only this branch prints the configuration, so only it pays for the import.
-        from torchstat_cli.report.gate_config import render_config
+        from torchstat_cli.report.verdict.config import render_config
 
         click.echo(render_config(settings.config, entries), nl=False)
         return

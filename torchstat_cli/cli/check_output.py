@@ -14,7 +14,7 @@ from torchstat_cli.cli.options import notice
 from torchstat_cli.gate.config import GateConfig
 from torchstat_cli.gate.verdict import UNDECIDED, Verdict
 from torchstat_cli.report.terminal import Terminal
-from torchstat_cli.report.verdict_text import TextStyle, render_text
+from torchstat_cli.report.verdict.text import TextStyle, render_text
 from torchstat_cli.report.writing import write
 
 
@@ -64,19 +64,19 @@ def publish(verdict: Verdict, output: Output, config: GateConfig) -> None:
 def _rendered(verdict: Verdict, form: str, style: TextStyle, folder: str) -> str:
     # Each form is imported when it is asked for: XML alone takes longer than the text report.
     if form == "json":
-        from torchstat_cli.report.verdict_json import render_json
+        from torchstat_cli.report.verdict.json import render_json
 
         return render_json(verdict)
     if form == "markdown":
-        from torchstat_cli.report.verdict_markdown import render_markdown
+        from torchstat_cli.report.verdict.markdown import render_markdown
 
         return render_markdown(verdict, style.top)
     if form == "junit":
-        from torchstat_cli.report.junit import render_junit
+        from torchstat_cli.report.verdict.junit import render_junit
 
         return render_junit(verdict)
     if form == "github":
-        from torchstat_cli.report.github import render_github
+        from torchstat_cli.report.verdict.github import render_github
 
         return render_github(verdict, folder)
     return render_text(verdict, style)

@@ -30,7 +30,7 @@ def command(
     the exit code is 0 however much B costs.
     """
     from torchstat_cli.gate.comparison import compare_profiles
-    from torchstat_cli.report.comparison import render_comparison
+    from torchstat_cli.report.verdict.comparison import render_comparison
     from torchstat_cli.report.writing import check_place, write
 
     check_place(output)
@@ -58,7 +58,7 @@ def _is_report(name: str) -> bool:
 
 
 def _read(name: str) -> Profile:
-    from torchstat_cli.report.saved import read_report
+    from torchstat_cli.report.profile.saved import read_report
 
     return read_report(name)
 

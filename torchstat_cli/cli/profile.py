@@ -20,7 +20,7 @@ from torchstat_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from torchstat_cli.records import Profile
-    from torchstat_cli.report.view import View
+    from torchstat_cli.report.profile.view import View
 
 
 @click.command(name="profile")
@@ -70,7 +70,7 @@ def command(
     MODEL is package.module:factory, path/to/file.py:factory, a bare name (torchvision, timm or a sample model),
     torchvision/NAME, timm/NAME or hf/PATH. Loading it runs its code.
     """
-    from torchstat_cli.report.view import View, check
+    from torchstat_cli.report.profile.view import View, check
     from torchstat_cli.report.writing import check_place
 
     names = tuple(name.strip() for name in columns.split(",")) if columns is not None else None

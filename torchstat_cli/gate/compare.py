@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import PurePath
 
 from torchstat_cli.errors import ModelstatError
+from torchstat_cli.gate.checks import Reference, judge_modules, judge_totals
 from torchstat_cli.gate.config import ModelEntry
 from torchstat_cli.gate.explain import Explanation, explain
-from torchstat_cli.gate.judge import Reference, judge_modules, judge_totals
 from torchstat_cli.gate.metrics import SUMMED_METRICS
 from torchstat_cli.gate.reading import closest
 from torchstat_cli.gate.snapshot import Made, Snapshot, module_paths, snapshot_of

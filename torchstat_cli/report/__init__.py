@@ -9,8 +9,8 @@ from torchstat_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from torchstat_cli.records import Profile
+    from torchstat_cli.report.profile.view import View
     from torchstat_cli.report.terminal import Terminal
-    from torchstat_cli.report.view import View
 
 FORMATS = ("table", "csv", "json", "markdown", "html")
 
@@ -30,8 +30,8 @@ def render(profile: Profile, format: str = "table", view: View | None = None, te
     if format not in FORMATS:
         raise UsageError(f"there is no format named {format!r}", f"choose from {', '.join(FORMATS)}")
     if format == "table":
-        from torchstat_cli.report import table
+        from torchstat_cli.report.profile import table
 
         return table.render(profile, view, terminal)
-    text: str = import_module(f"torchstat_cli.report.{format}").render(profile, view)
+    text: str = import_module(f"torchstat_cli.report.profile.{format}").render(profile, view)
     return text

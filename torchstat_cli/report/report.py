@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from torchstat_cli.records import Profile
 from torchstat_cli.report import render
-from torchstat_cli.report.columns import By
+from torchstat_cli.report.profile.columns import By
 from torchstat_cli.report.terminal import Terminal
 from torchstat_cli.report.writing import write
 from torchstat_cli.units import format_count
@@ -34,7 +34,7 @@ class Report(Profile):
         Raises:
             UsageError: ``by`` is none of these.
         """
-        from torchstat_cli.report.frame import to_pandas
+        from torchstat_cli.report.profile.frame import to_pandas
 
         return to_pandas(self, by)
 
@@ -87,6 +87,6 @@ class Report(Profile):
         return f"<Report of {self.provenance.class_name}: {len(self.rows)} rows, {counts}>"
 
     def _repr_html_(self) -> str:
-        from torchstat_cli.report.html import fragment
+        from torchstat_cli.report.profile.html import fragment
 
         return fragment(self)

@@ -1,0 +1,65 @@
+"""The walls inside the large rooms: which of their folders and files may import which, always downward."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.contracts.test_imports import PACKAGE, run_time_imports
+
+# By room, from the ground up: what each of its folders and files imports of the room, always what stands above it.
+INSIDE: dict[str, dict[str, set[str]]] = {
+    "report": {
+        "terminal": set(),
+        "writing": set(),
+        "listing": {"terminal"},
+        "capacity": set(),
+        "profile": {"terminal"},
+        "verdict": set(),
+        "__init__": {"profile"},
+        "report": {"__init__", "profile", "terminal", "writing"},
+    },
+}
+EVERY_ENTRY = [(room, entry) for room, table in INSIDE.items() for entry in table]
+
+
+def entries(room: str) -> dict[str, list[Path]]:
+    """Folders and files of a room, with the Python files that they hold."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted((PACKAGE / room).rglob("*.py")):
+        found.setdefault(path.relative_to(PACKAGE / room).parts[0].removesuffix(".py"), []).append(path)
+    return found
+
+
+def entry_of(room: str, name: str) -> str | None:
+    """The folder or file of a room that a dotted name lies in; None for names of other rooms."""
+    package, _, rest = name.partition(f"{PACKAGE.name}.{room}")
+    if package or rest[:1] not in ("", "."):
+        return None
+    first = rest.removeprefix(".").partition(".")[0]
+    return first if first in entries(room) else "__init__"
+
+
+@pytest.mark.parametrize("room", sorted(INSIDE))
+def test_every_entry_has_its_place(room: str) -> None:
+    assert sorted(INSIDE[room]) == sorted(entries(room))
+
+
+@pytest.mark.parametrize(("room", "entry"), EVERY_ENTRY)
+def test_entry_imports_what_the_table_says(room: str, entry: str) -> None:
+    names = {name for path in entries(room)[entry] for name in run_time_imports(path)}
+    assert {entry_of(room, name) for name in names} - {None, entry} == INSIDE[room][entry]
+
+
+@pytest.mark.parametrize(("room", "entry"), EVERY_ENTRY)
+def test_arrows_go_down(room: str, entry: str) -> None:
+    order = list(INSIDE[room])
+    assert INSIDE[room][entry] <= set(order[: order.index(entry)])
+
+
+def test_the_checker_tells_entries_apart() -> None:
+    assert entry_of("report", "torchstat_cli.report.terminal.Terminal") == "terminal"
+    assert entry_of("report", "torchstat_cli.report.render") == "__init__"
+    assert entry_of("report", "torchstat_cli.reporting.terminal") is None
+    assert entry_of("report", "torchstat_cli.gate.limits") is None

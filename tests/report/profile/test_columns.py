@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import get_args
+
+import pytest
+
+from tests.report.profiles import TINY, timed
+from torchstat_cli.records import ModuleRecord, OperatorTotal
+from torchstat_cli.report.profile.columns import COLUMNS, By, available_columns, data_columns, table_columns
+from torchstat_cli.report.profile.groups import TypeTotal
+
+ROWS = {"module": ModuleRecord, "type": TypeTotal, "operator": OperatorTotal}
+
+
+def _names(row: type) -> tuple[str, ...]:
+    return getattr(row, "_fields", None) or tuple(field.name for field in fields(row))
+
+
+@pytest.mark.parametrize("by", get_args(By))
+def test_data_columns_are_the_fields_of_the_rows_in_order(by: By) -> None:
+    nested = ("live", "training")  # only some runs have them: columns of their own, when asked for
+    assert data_columns(by) == tuple(name for name in _names(ROWS[by]) if name not in nested)
+
+
+@pytest.mark.parametrize("by", get_args(By))
+def test_every_column_of_a_table_can_be_asked_for(by: By) -> None:
+    assert set(table_columns(by, timed=True)) <= set(available_columns(by)) <= set(COLUMNS)
+
+
+def test_durations_are_shown_only_when_timed() -> None:
+    assert "duration_s" not in table_columns("module", timed=False)
+    assert table_columns("module", timed=True)[-2:] == ("duration_s", "duration_share")
+
+
+def test_ranks_are_distinct_among_the_columns_of_one_table() -> None:
+    for by in get_args(By):
+        ranks = [COLUMNS[name].rank for name in table_columns(by, timed=True)]
+        assert len(set(ranks)) == len(ranks)
+
+
+def test_derived_columns() -> None:
+    head = TINY.rows[3]
+    assert COLUMNS["mem_total"].value(head, TINY.total) == 6184 + 80
+    assert COLUMNS["flops_share"].value(head, TINY.total) == 5140 / 19732
+    assert COLUMNS["intensity"].value(head, TINY.total) == 5140 / 6264
+    profile = timed()
+    assert COLUMNS["duration_share"].value(profile.rows[3], profile.total) == 0.5
+
+
+def test_derived_columns_have_no_value_where_nothing_ran() -> None:
+    never_called = TINY.rows[4]
+    assert COLUMNS["intensity"].value(never_called, TINY.total) is None
+    assert COLUMNS["duration_share"].value(never_called, TINY.total) is None

@@ -1,0 +1,105 @@
+"""The report as JSON, schema 1: everything that was measured, exact, the same bytes for the same profile."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from math import isfinite
+from typing import Any
+
+from torchstat_cli.errors import UsageError
+from torchstat_cli.records import SCHEMA, InputRecord, ModuleRecord, OperatorTotal, Profile, Totals, UnknownOperator
+from torchstat_cli.report.profile.observed import observed
+from torchstat_cli.report.profile.view import View, check
+
+_PARTS = ("live", "training")
+
+
+def render(profile: Profile, view: View | None = None) -> str:
+    """``profile`` as JSON, one line per row; of a view only the depth matters.
+
+    Raises:
+        UsageError: the view leaves something out; a report that does not add up would be no report.
+    """
+    view = view or View()
+    check(view)
+    _refuse_parts(view)
+    return to_text(build(profile if view.depth is None else profile.folded(view.depth)))
+
+
+def _refuse_parts(view: View) -> None:
+    partial = {
+        "by": view.by == "type",
+        "columns": view.columns is not None,
+        "sort": view.sort is not None,
+        "top": view.top is not None,
+        "filter": view.filter is not None,
+    }
+    asked = [name for name, given in partial.items() if given]
+    if asked:
+        message = f"a JSON report is always whole and in the order of execution; it cannot take {', '.join(asked)}"
+        raise UsageError(message, "use CSV for a selection of rows, or select from the JSON afterwards")
+
+
+def build(profile: Profile) -> dict[str, Any]:
+    """The report as plain Python values, in the order in which it is written."""
+    origin = profile.provenance
+    return {
+        "schema": SCHEMA,
+        "rules": origin.rules,
+        "tool": "modelstat",
+        "version": origin.version,
+        "torch": origin.torch,
+        "model": {"spec": origin.spec, "resolved": origin.resolved, "class": origin.class_name},
+        "inputs": [_record(InputRecord, item) for item in origin.inputs],
+        "placement": origin.placement,
+        "mode": origin.mode,
+        "assumptions": list(origin.assumptions),
+        "totals": _totals(profile.total),
+        "rows": [_record(ModuleRecord, row) for row in profile.rows],
+        "operators": [_record(OperatorTotal, operator) for operator in profile.operators],
+        "unknown": [_record(UnknownOperator, unknown) for unknown in profile.unknown],
+        "never_called": list(profile.never_called),
+        **observed(profile),
+    }
+
+
+def _totals(total: Totals) -> dict[str, Any]:
+    values = _record(Totals, total)
+    last = {name: values.pop(name) for name in ("duration_s", "lower_bound")}
+    return values | {"intensity": total.intensity} | last
+
+
+def _record(kind: type, record: Any) -> dict[str, Any]:
+    """The fields of ``record`` in the order of their declaration, less the parts that the run did not look at."""
+    names = getattr(kind, "_fields", None) or [field.name for field in fields(kind)]
+    values = {name: plain(getattr(record, name)) for name in names}
+    return {name: value for name, value in values.items() if value is not None or name not in _PARTS}
+
+
+def plain(value: Any) -> Any:
+    """``value`` in the types that JSON has; what it lacks, such as infinity or a dtype, becomes its text."""
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return value if isfinite(value) else str(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [plain(item) for item in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    return str(value)
+
+
+def to_text(report: Mapping[str, Any]) -> str:
+    """``report`` with one line per entry of its lists, so that two reports can be compared line by line."""
+    entries = ",\n".join(f"  {json.dumps(key)}: {_entry(value)}" for key, value in report.items())
+    return f"{{\n{entries}\n}}\n"
+
+
+def _entry(value: Any) -> str:
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return "[\n" + ",\n".join(f"    {json.dumps(item)}" for item in value) + "\n  ]"
+    return json.dumps(value)

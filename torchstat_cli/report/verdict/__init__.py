@@ -1,0 +1,1 @@
+"""What the gate decided and how two models compare, as text: one file per output."""
