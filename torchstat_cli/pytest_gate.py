@@ -13,10 +13,10 @@ import pytest
 from torchstat_cli.checking import measure_entry, measure_live
 from torchstat_cli.errors import ModelstatError
 from torchstat_cli.gate.baseline import read_baseline, write_baseline
-from torchstat_cli.gate.compare import take_snapshot
 from torchstat_cli.gate.config import ModelEntry, read_rules
 from torchstat_cli.gate.discovery import find_config
 from torchstat_cli.gate.files import load_baseline, save_baseline
+from torchstat_cli.gate.judge import take_snapshot
 from torchstat_cli.gate.metrics import METRICS
 from torchstat_cli.gate.run import References, Request, decide, find_references
 from torchstat_cli.gate.snapshot import LIVE, Snapshot

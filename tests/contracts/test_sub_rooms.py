@@ -14,7 +14,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "terminal": set(),
         "writing": set(),
         "listing": {"terminal"},
-        "capacity": set(),
+        "fit": set(),
         "profile": {"terminal"},
         "verdict": set(),
         "__init__": {"profile"},

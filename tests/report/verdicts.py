@@ -7,8 +7,8 @@ from typing import Any
 
 from tests.gate.profiles import entry, profile, row
 from torchstat_cli.errors import ForwardError
-from torchstat_cli.gate.compare import failed_model, gone_model, judge_model, take_snapshot
 from torchstat_cli.gate.config import ModelEntry
+from torchstat_cli.gate.judge import failed_model, gone_model, judge_model, take_snapshot
 from torchstat_cli.gate.verdict import ModelVerdict, Verdict
 from torchstat_cli.records import ModuleRecord, Profile
 

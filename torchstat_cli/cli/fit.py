@@ -52,7 +52,7 @@ def command(
 
     What is searched is the peak of tensor memory of a forward pass, or of a training step with --train.
     """
-    from torchstat_cli.report.capacity import render
+    from torchstat_cli.report.fit import render
     from torchstat_cli.report.writing import check_place, write
 
     check_place(output)

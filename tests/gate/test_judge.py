@@ -9,8 +9,8 @@ import pytest
 
 from tests.gate.profiles import blocks, entry, linear, profile, row
 from torchstat_cli.errors import ForwardError
-from torchstat_cli.gate.compare import failed_model, gone_model, judge_model, take_snapshot
 from torchstat_cli.gate.config import ModelEntry
+from torchstat_cli.gate.judge import failed_model, gone_model, judge_model, take_snapshot
 from torchstat_cli.gate.verdict import ModelVerdict, State
 from torchstat_cli.records import Profile
 
