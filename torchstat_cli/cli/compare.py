@@ -29,7 +29,7 @@ def command(
     A and B are model specs or reports saved with `modelstat MODEL --format json --output FILE.json`. Nothing is judged:
     the exit code is 0 however much B costs.
     """
-    from torchstat_cli.gate.comparison import compare_profiles
+    from torchstat_cli.gate.compare import compare_profiles
     from torchstat_cli.report.verdict.comparison import render_comparison
     from torchstat_cli.report.writing import check_place, write
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.gate.profiles import blocks, linear, profile
-from torchstat_cli.gate.comparison import compare_profiles
+from torchstat_cli.gate.compare import compare_profiles
 from torchstat_cli.report.verdict.comparison import render_comparison
 
 SMALL, LARGE = profile(*blocks(2, 4, 8), linear("old", 4, 4)), profile(*blocks(3, 4, 8), linear("new", 4, 4))

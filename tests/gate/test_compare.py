@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from tests.gate.profiles import blocks, linear, profile
-from torchstat_cli.gate.comparison import Total, compare_profiles
+from torchstat_cli.gate.compare import Total, compare_profiles
 
 SMALL, LARGE = profile(*blocks(2, 4, 8), linear("old", 4, 4)), profile(*blocks(3, 4, 8), linear("new.a", 4, 4))
 
