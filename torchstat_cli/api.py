@@ -29,10 +29,12 @@ from torchstat_cli.loading import (
     place,
 )
 from torchstat_cli.loading.given import Shapes, as_shape, given_inputs
-from torchstat_cli.measuring import Mode, Settings, live_provenance, profile_live, profile_spec
-from torchstat_cli.operators import operator_registry
 from torchstat_cli.records import Profile, TrainingSetup
 from torchstat_cli.report.report import Report
+from torchstat_cli.tasks.profile import profile_live, profile_spec
+from torchstat_cli.tasks.provenance import live_provenance
+from torchstat_cli.tasks.registry import operator_registry
+from torchstat_cli.tasks.settings import Mode, Settings
 from torchstat_cli.torch_access.wrappers import peeled, refuse_sharded
 
 __all__ = [

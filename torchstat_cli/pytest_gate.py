@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from torchstat_cli.checking import measure_entry, measure_live
 from torchstat_cli.errors import ModelstatError
 from torchstat_cli.gate.baseline import read_baseline, write_baseline
 from torchstat_cli.gate.config import ModelEntry, read_rules
@@ -24,6 +23,7 @@ from torchstat_cli.gate.update import updated
 from torchstat_cli.gate.verdict import State, Verdict
 from torchstat_cli.records import Profile
 from torchstat_cli.report.verdict.text import TextStyle, render_text
+from torchstat_cli.tasks.check import measure_entry, measure_live
 
 
 class SessionGate:

@@ -16,7 +16,7 @@ from torchstat_cli.calculators.work import add_up
 from torchstat_cli.capture.generation import DecodeStep, record_decode
 from torchstat_cli.capture.run import RunOptions
 from torchstat_cli.errors import UsageError
-from torchstat_cli.operators import operator_registry
+from torchstat_cli.tasks.registry import operator_registry
 
 BATCH, CACHED, WIDTH, WORDS = 2, 5, 4, 8
 # One query against 6 keys, their weighted sum, and the head.

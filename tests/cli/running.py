@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from torchstat_cli import checking
 from torchstat_cli.cli.main import main
 from torchstat_cli.errors import ModelstatError
 from torchstat_cli.gate.config import ModelEntry
+from torchstat_cli.tasks import check
 
 MLP = "sample_models.mlp:mlp"
 """A model with example inputs, whose spec asks no model library: nothing to notice on standard error."""
@@ -55,7 +55,7 @@ def measured_here(entries: Sequence[ModelEntry], **options: Any) -> dict[str, An
     outcomes: dict[str, Any] = {}
     for entry in entries:
         try:
-            outcomes[entry.name] = checking.measure_entry(entry)
+            outcomes[entry.name] = check.measure_entry(entry)
         except ModelstatError as error:
             outcomes[entry.name] = error
     return outcomes

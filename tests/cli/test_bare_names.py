@@ -11,9 +11,9 @@ import pytest
 import torchstat_cli as ms
 from tests.cli.running import measured_here, run
 from tests.gate.project import Project
-from torchstat_cli import checking
 from torchstat_cli.errors import ModelstatError, SpecError
 from torchstat_cli.loading import providers
+from torchstat_cli.tasks import check as checking
 
 UNET = """
 from torch import nn

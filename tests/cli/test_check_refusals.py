@@ -9,8 +9,8 @@ import pytest
 
 from tests.cli.running import run_check
 from tests.gate.project import Project
-from torchstat_cli import checking
 from torchstat_cli.cli import check
+from torchstat_cli.tasks import check as checking
 
 
 @pytest.mark.parametrize(

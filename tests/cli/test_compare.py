@@ -9,16 +9,16 @@ import pytest
 
 from tests.cli.running import measured_here
 from tests.gate.project import GROWTH, PARAMS, Project
-from torchstat_cli import checking
 from torchstat_cli.cli.main import main
 from torchstat_cli.gate.config import ModelEntry
+from torchstat_cli.tasks import check
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     project = Project(tmp_path / "project")
     monkeypatch.chdir(project.root)
-    monkeypatch.setattr(checking, "measure_entries", measured_here)
+    monkeypatch.setattr(check, "measure_entries", measured_here)
     return project
 
 
@@ -40,7 +40,7 @@ def test_every_model_is_measured_once(project: Project, monkeypatch: pytest.Monk
         measured.extend(entry.spec for entry in entries)
         return measured_here(entries)
 
-    monkeypatch.setattr(checking, "measure_entries", counted)
+    monkeypatch.setattr(check, "measure_entries", counted)
     assert main(["compare", "models.py:plain", "models.py:tiny", "--input", "1,16"]) == 0
     assert measured == ["models.py:plain", "models.py:tiny"]
 

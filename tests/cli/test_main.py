@@ -110,7 +110,7 @@ def test_debug_shows_the_traceback_as_well(capsys: pytest.CaptureFixture[str]) -
 
 def test_quiet_drops_notices_but_no_errors(capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
     model = "sample_models.branch:data_dependent_branch"
-    monkeypatch.setattr("torchstat_cli.measuring.rungs.place", _always_for_real)
+    monkeypatch.setattr("torchstat_cli.tasks.rungs.place", _always_for_real)
     loud, quiet = run(capsys, model), run(capsys, model, "--quiet")
     assert "note: " in loud.err
     assert (quiet.code, quiet.err) == (0, "")

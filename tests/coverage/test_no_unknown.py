@@ -11,8 +11,9 @@ import pytest
 from tests.coverage.references import built, reference_madds
 from tests.libraries import import_timm, import_torchvision
 from torchstat_cli.loading import find_model
-from torchstat_cli.measuring import Settings, profile_spec
 from torchstat_cli.records import Profile
+from torchstat_cli.tasks.profile import profile_spec
+from torchstat_cli.tasks.settings import Settings
 
 pytestmark = pytest.mark.libraries
 

@@ -9,8 +9,9 @@ import pytest
 
 from tests.libraries import import_torchvision
 from torchstat_cli.loading import InputSpec, find_model
-from torchstat_cli.measuring import Settings, profile_spec
 from torchstat_cli.records import Profile
+from torchstat_cli.tasks.profile import profile_spec
+from torchstat_cli.tasks.settings import Settings
 
 pytestmark = pytest.mark.libraries
 

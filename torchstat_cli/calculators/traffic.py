@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod
 
 from torchstat_cli.calculators.counting import argument, tensors_of
-from torchstat_cli.calculators.touching import (
+from torchstat_cli.calculators.memory_access import (
     BAGS,
     CREATION,
     GATHERS,

@@ -121,7 +121,7 @@ def _check(settings: _Settings, entries: tuple[ModelEntry, ...]) -> int:
     config, request = settings.config, settings.request
     # Everything that can be refused is refused before a model is built.
     references = find_references(config, entries, request)
-    from torchstat_cli.checking import measure_entries
+    from torchstat_cli.tasks.check import measure_entries
 
     with progress("checking", [entry.name for entry in entries]) as done:
         outcomes = measure_entries(entries, jobs=config.jobs, timeout=config.timeout, done=done)

@@ -66,8 +66,8 @@ def _read(name: str) -> Profile:
 def _measured(specs: list[str], inputs: tuple[str, ...], mode: str) -> dict[str, Profile]:
     if not specs:
         return {}
-    from torchstat_cli.checking import measure_entries
     from torchstat_cli.gate.run import spec_notices
+    from torchstat_cli.tasks.check import measure_entries
 
     outcomes = measure_entries([ModelEntry(spec, spec, {}, inputs=inputs, mode=mode) for spec in specs])
     for text in spec_notices(outcomes):

@@ -60,8 +60,8 @@ def command(
         raise UsageError("ready inputs cannot be made larger", "give shapes with --input instead of --inputs")
     nbytes, known = _memory(budget, gpu)
     from torchstat_cli import api
-    from torchstat_cli.measuring import Settings
-    from torchstat_cli.sizing import FitRequest, fit_spec
+    from torchstat_cli.tasks.fit import FitRequest, fit_spec
+    from torchstat_cli.tasks.settings import Settings
 
     settings = Settings(
         device=device,

@@ -80,7 +80,8 @@ def listed(
     model: str, inputs: tuple[str, ...], inputs_from: str | None, arguments: tuple[str, ...], **choices: Any
 ) -> NodeListing:
     """The nodes of the model, with progress on standard error."""
-    from torchstat_cli import api, inspecting
+    from torchstat_cli import api
+    from torchstat_cli.tasks import nodes as inspecting
 
     if inputs and inputs_from:
         raise UsageError("--input and --inputs were both given", "give one of the two")

@@ -79,7 +79,7 @@ def command(
     check_place(output)
 
     from torchstat_cli import api
-    from torchstat_cli.measuring import Settings
+    from torchstat_cli.tasks.settings import Settings
 
     if inputs and inputs_from:
         raise UsageError(
@@ -98,7 +98,7 @@ def command(
     )
     if generate is not None:
         _refuse_beside_generation(train=train, inputs=inputs_from, timed=timed)
-        from torchstat_cli.generating import generation_spec, parse_generation
+        from torchstat_cli.tasks.generate import generation_spec, parse_generation
 
         tokens = parse_generation(generate)
         specs, options = api.input_specs(inputs), api.parse_arguments(arguments)

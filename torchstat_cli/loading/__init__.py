@@ -13,6 +13,7 @@ from torchstat_cli.loading.inputs import (
     make_inputs,
     parse_input,
 )
+from torchstat_cli.loading.optimizers import DEFAULT_OPTIMIZER, find_loss, find_optimizer
 from torchstat_cli.loading.placement import (
     Placed,
     memory_limit,
@@ -23,7 +24,6 @@ from torchstat_cli.loading.placement import (
 )
 from torchstat_cli.loading.source import ModelSource, announced
 from torchstat_cli.loading.spec import find_model, parse_arguments
-from torchstat_cli.loading.training import DEFAULT_OPTIMIZER, find_loss, find_optimizer
 
 __all__ = [
     "DEFAULT_OPTIMIZER",

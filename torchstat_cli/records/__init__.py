@@ -1,6 +1,6 @@
 """The frozen records that flow between the rooms; plain Python values, no torch."""
 
-from torchstat_cli.records.capacity import (
+from torchstat_cli.records.fit import (
     FitPoint,
     FitResult,
     GenerationPart,

@@ -24,7 +24,7 @@ from torchstat_cli.loading import (
     place,
     place_meta_parameters,
 )
-from torchstat_cli.measuring.settings import Settings
+from torchstat_cli.tasks.settings import Settings
 from torchstat_cli.torch_access.wrappers import home_of, peeled, refuse_sharded
 
 

@@ -9,9 +9,9 @@ from torch import nn
 
 import torchstat_cli
 from torchstat_cli.loading import Inputs
-from torchstat_cli.measuring.rungs import Origin, Rung
-from torchstat_cli.measuring.settings import Settings
 from torchstat_cli.records import InputRecord, Provenance, Recording
+from torchstat_cli.tasks.rungs import Origin, Rung
+from torchstat_cli.tasks.settings import Settings
 from torchstat_cli.torch_access.trees import tensors_in
 from torchstat_cli.torch_access.wrappers import home_of
 

@@ -11,7 +11,8 @@ from torch import nn
 from tests.capture.modules import LINEAR, ROWS, Custom, linear
 from torchstat_cli.errors import ForwardError, InputError, PlacementError, UsageError
 from torchstat_cli.loading import Inputs, InputSpec, find_model
-from torchstat_cli.measuring import Settings, profile_live, profile_spec
+from torchstat_cli.tasks.profile import profile_live, profile_spec
+from torchstat_cli.tasks.settings import Settings
 
 GIVEN = Inputs((ROWS,), {})
 
@@ -39,7 +40,7 @@ def test_device_cpu_runs_for_real_at_once() -> None:
 
 
 def test_model_that_does_not_fit_is_not_run_for_real(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torchstat_cli.measuring.ladder.memory_limit", lambda: -1)
+    monkeypatch.setattr("torchstat_cli.tasks.ladder.memory_limit", lambda: -1)
     model = Custom(lambda self, x: self.inner(x)[self.inner(x)[:, 0] > 0], inner=linear())
     profile, notes = profile_live(model, GIVEN, Settings())
     assert profile.provenance.placement.startswith("meta")
@@ -115,9 +116,11 @@ def test_mode_must_be_one() -> None:
 
 def test_spec_too_large_for_the_machine_is_refused_not_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The model asks for values that nobody can assume, and 4 bytes may be used."""
-    monkeypatch.setattr("torchstat_cli.measuring.ladder.memory_limit", lambda: 4)
+    monkeypatch.setattr("torchstat_cli.tasks.ladder.memory_limit", lambda: 4)
     with pytest.raises(PlacementError) as caught:
-        profile_spec(find_model("tests.test_measuring:stubborn"), (InputSpec(None, (2, 4), None, None),), Settings())
+        profile_spec(
+            find_model("tests.tasks.test_profile:stubborn"), (InputSpec(None, (2, 4), None, None),), Settings()
+        )
     assert "cannot run without memory" in str(caught.value)
     assert "--device cpu" in str(caught.value)
 

@@ -13,10 +13,10 @@ from torchstat_cli.capture.values import ValueUnknownError
 from torchstat_cli.errors import ForwardError, ModelError, PlacementError, StrictError, TrainingError
 from torchstat_cli.loading import Inputs, batch_hint, memory_limit
 from torchstat_cli.loading.lazy import initialised
-from torchstat_cli.measuring.provenance import run_provenance
-from torchstat_cli.measuring.rungs import Origin, Rung
-from torchstat_cli.measuring.settings import Settings
 from torchstat_cli.records import Profile, Recording
+from torchstat_cli.tasks.provenance import run_provenance
+from torchstat_cli.tasks.rungs import Origin, Rung
+from torchstat_cli.tasks.settings import Settings
 from torchstat_cli.torch_access.process import without_collection
 
 RealRung = Callable[[int], Rung]

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from torchstat_cli.errors import UsageError
-from torchstat_cli.fitting import LIMIT, search_largest
 from torchstat_cli.loading import InputSpec, ModelSource, announced, find_model
-from torchstat_cli.measuring import Settings, profile_spec
 from torchstat_cli.records import FitPoint, FitResult, InputRecord, Profile
+from torchstat_cli.tasks.profile import profile_spec
+from torchstat_cli.tasks.search import LIMIT, search_largest
+from torchstat_cli.tasks.settings import Settings
 
 
 @dataclass(frozen=True)

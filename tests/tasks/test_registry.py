@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import flop_registry, register_flop_formula
 
 import torchstat_cli as ms
-from torchstat_cli import operators
 from torchstat_cli.calculators import user_registry
 from torchstat_cli.errors import FormulaError
 from torchstat_cli.records import Cost, OpRecord
+from torchstat_cli.tasks import registry as operators
 
 
 @pytest.fixture(scope="module")

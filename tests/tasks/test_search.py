@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from torchstat_cli.errors import ForwardError
-from torchstat_cli.fitting import Search, search_largest
 from torchstat_cli.records import CLASSES, FitPoint
+from torchstat_cli.tasks.search import Search, search_largest
 
 
 def points(peak: Callable[[int], int]) -> tuple[Callable[[int], FitPoint], list[int]]:

@@ -20,10 +20,11 @@ from torchstat_cli.loading import (
     place,
     place_on_cpu,
 )
-from torchstat_cli.measuring.durations import with_durations
-from torchstat_cli.measuring.ladder import descend
-from torchstat_cli.measuring.provenance import source_line
-from torchstat_cli.measuring.rungs import (
+from torchstat_cli.records import Profile
+from torchstat_cli.tasks.durations import with_durations
+from torchstat_cli.tasks.ladder import descend
+from torchstat_cli.tasks.provenance import source_line
+from torchstat_cli.tasks.rungs import (
     Rung,
     as_rung,
     floating_dtype,
@@ -31,8 +32,7 @@ from torchstat_cli.measuring.rungs import (
     live_rungs,
     spec_rungs,
 )
-from torchstat_cli.measuring.settings import Settings
-from torchstat_cli.records import Profile
+from torchstat_cli.tasks.settings import Settings
 from torchstat_cli.torch_access.wrappers import home_of, peeled, refuse_sharded
 
 

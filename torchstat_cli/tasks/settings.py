@@ -10,7 +10,7 @@ import torch
 from torchstat_cli.calculators import Registry
 from torchstat_cli.capture.training import TrainingRun
 from torchstat_cli.errors import UsageError
-from torchstat_cli.operators import operator_registry
+from torchstat_cli.tasks.registry import operator_registry
 
 Mode = Literal["eval", "train"]
 

@@ -48,7 +48,7 @@ def measure_entry(entry: ModelEntry) -> Profile:
         ModelstatError: the model cannot be built or run.
     """
     from torchstat_cli.api import floating_dtype, input_specs, inputs_from, measure
-    from torchstat_cli.measuring import Settings
+    from torchstat_cli.tasks.settings import Settings
 
     if entry.inputs and entry.inputs_factory:
         raise ConfigError(f"{entry.name} has both input and inputs", "keep one of the two")
@@ -73,7 +73,7 @@ def measure_live(model: Any, inputs: tuple[Any, ...]) -> Profile:
     """
     from torchstat_cli.api import measure
     from torchstat_cli.loading import as_inputs
-    from torchstat_cli.measuring import Settings
+    from torchstat_cli.tasks.settings import Settings
 
     profile, _ = measure(model, as_inputs(inputs), Settings())
     return profile

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from torchstat_cli.capture.timing import time_modules
-from torchstat_cli.measuring.rungs import Rung
-from torchstat_cli.measuring.settings import Settings
 from torchstat_cli.records import Profile
+from torchstat_cli.tasks.rungs import Rung
+from torchstat_cli.tasks.settings import Settings
 
 
 def with_durations(profile: Profile, rung: Rung, settings: Settings) -> Profile:

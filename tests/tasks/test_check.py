@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from tests.gate.project import PARAMS, Project
-from torchstat_cli.checking import measure_entries, measure_entry, measure_live
 from torchstat_cli.errors import ConfigError, InputError, ModelError, SpecError
 from torchstat_cli.gate.config import ModelEntry
 from torchstat_cli.records import Profile
+from torchstat_cli.tasks.check import measure_entries, measure_entry, measure_live
 
 TINY = ModelEntry("tiny", "models.py:tiny", {}, inputs=("1,16",))
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from torchstat_cli.errors import SpecError, UsageError
 from torchstat_cli.loading import find_loss, find_optimizer
-from torchstat_cli.loading.training import optimizer_names
+from torchstat_cli.loading.optimizers import optimizer_names
 
 
 def parameters() -> list[nn.Parameter]:

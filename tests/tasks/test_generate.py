@@ -14,9 +14,9 @@ from torchstat_cli.capture.generation import record_decode
 from torchstat_cli.capture.run import RunOptions
 from torchstat_cli.cli.main import main
 from torchstat_cli.errors import UsageError
-from torchstat_cli.generating import generation_spec, parse_generation
 from torchstat_cli.loading import InputSpec, find_model, place
-from torchstat_cli.measuring import Settings
+from torchstat_cli.tasks.generate import generation_spec, parse_generation
+from torchstat_cli.tasks.settings import Settings
 
 CONFIG = {
     "model_type": "llama",

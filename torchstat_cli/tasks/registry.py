@@ -6,8 +6,8 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
 from torchstat_cli.calculators import Registry, user_registry
-from torchstat_cli.capture.flop_formulas import registered_formulas
 from torchstat_cli.errors import FormulaError, ModelstatError
+from torchstat_cli.tasks.torch_formulas import registered_formulas
 
 GROUP = "modelstat.formulas"
 """Entry points of a package's own formulas: a module that claims them when imported, or a function that does."""

@@ -13,8 +13,9 @@ from torchstat_cli.capture.memo import Memo, shared_memo
 from torchstat_cli.capture.run import RunOptions
 from torchstat_cli.errors import UsageError
 from torchstat_cli.loading import InputSpec, ModelSource, announced, find_model, place
-from torchstat_cli.measuring import Settings, profile_spec
 from torchstat_cli.records import GenerationPart, GenerationProfile, Profile
+from torchstat_cli.tasks.profile import profile_spec
+from torchstat_cli.tasks.settings import Settings
 
 _METRICS = ("madds", "flops", "mem_read", "mem_write")
 _TOKENS = "input_ids"
