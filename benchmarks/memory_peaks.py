@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import torchstat_cli as ms
 from benchmarks.memory_cases import Case
-from torchstat_cli.capture.allocator import cpu_changes
+from torchstat_cli.capture.memory.allocator import cpu_changes
 from torchstat_cli.torch_access.eager import without_fast_paths
 
 PHASES = ("forward", "step 1", "step 2")

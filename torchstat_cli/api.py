@@ -11,8 +11,8 @@ from torch import nn
 
 from torchstat_cli.calculators import Formula, user_registry
 from torchstat_cli.calculators.assemble import assemble
-from torchstat_cli.capture.memo import Memo
-from torchstat_cli.capture.operators import dtype_name
+from torchstat_cli.capture.dispatch.calls import dtype_name
+from torchstat_cli.capture.dispatch.memo import Memo
 from torchstat_cli.capture.session import Session
 from torchstat_cli.capture.training import Loss, MakeOptimizer, TrainingRun, sum_of_outputs
 from torchstat_cli.errors import InputError, SpecError, UsageError

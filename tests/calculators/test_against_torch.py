@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from torchstat_cli.calculators import builtin_registry  # noqa: E402
-from torchstat_cli.capture.operators import describe_call  # noqa: E402
+from torchstat_cli.capture.dispatch.calls import describe_call  # noqa: E402
 from torchstat_cli.records import Cost, OpRecord  # noqa: E402
 
 

@@ -8,8 +8,8 @@ import torch
 from torch._ops import OpOverload
 from torch.utils._pytree import tree_flatten
 
-from torchstat_cli.capture.memo import Entry, Memo
-from torchstat_cli.capture.metadata import CORRECTIONS
+from torchstat_cli.capture.dispatch.memo import Entry, Memo
+from torchstat_cli.capture.dispatch.meta_kernels import CORRECTIONS
 from torchstat_cli.records import OpRecord
 
 _CANNOT_REPEAT = {torch.Tag.inplace_view, torch.Tag.dynamic_output_shape, torch.Tag.data_dependent_output}

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tests.capture.modules import ROWS
-from torchstat_cli.capture.memo import Memo
+from torchstat_cli.capture.dispatch.memo import Memo
 from torchstat_cli.capture.tape import OperatorTape
 
 

@@ -43,7 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     "__main__": {"cli"},
 }
 HEAVY: dict[str, set[str]] = {
-    "torch": {"tasks", "torch_access", "loading", "capture", "activations", "api"},
+    "torch": {"torch_access", "loading", "capture", "activations", "tasks", "api"},
     "pandas": {"report"},
     "rich": {"report", "cli"},
 }

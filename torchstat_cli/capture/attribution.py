@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from torchstat_cli.capture.leaves import Site
+from torchstat_cli.capture.instrumentation.leaves import Site
 from torchstat_cli.torch_access.internals import current_autograd_node, sequence_number
 
 _ACCUMULATE_GRAD = 1 << 63  # torch numbers the nodes that add into .grad with the largest integer

@@ -12,16 +12,16 @@ from typing import Any
 import torch
 from torch import nn
 
-from torchstat_cli.capture.allocator import allocator_peak
-from torchstat_cli.capture.attention import attention_backend
-from torchstat_cli.capture.liveness import watching_resizes
-from torchstat_cli.capture.memo import Memo, shared_memo
-from torchstat_cli.capture.recurrent import recurrent_layers_of_the_cpu
+from torchstat_cli.capture.dispatch.memo import Memo, shared_memo
+from torchstat_cli.capture.emulation.attention import attention_backend
+from torchstat_cli.capture.emulation.recurrent import recurrent_layers_of_the_cpu
+from torchstat_cli.capture.memory.allocator import allocator_peak
+from torchstat_cli.capture.memory.liveness import watching_resizes
+from torchstat_cli.capture.memory.transients import Transients
 from torchstat_cli.capture.session import PreparedRun, prepared_run, run_error
 from torchstat_cli.capture.tape import Knows
 from torchstat_cli.capture.training import TrainingRun, record_steps, take_steps
-from torchstat_cli.capture.transients import Transients
-from torchstat_cli.capture.values import ValueUnknownError
+from torchstat_cli.capture.values.known import ValueUnknownError
 from torchstat_cli.capture.watching import watch_memory
 from torchstat_cli.errors import UnsupportedTorchError
 from torchstat_cli.records import Recording

@@ -12,18 +12,18 @@ from typing import Any
 import torch
 from torch import nn
 
-from torchstat_cli.capture.autocast import autocast_on_meta
-from torchstat_cli.capture.buffers import MetadataRow, Slot
-from torchstat_cli.capture.higher_order import control_flow_by_parts, plain_flex_attention
-from torchstat_cli.capture.hooks import CaptureHooks
-from torchstat_cli.capture.leaves import Site, find_sites
-from torchstat_cli.capture.literals import literals_keep_values
-from torchstat_cli.capture.memo import Memo, shared_memo
-from torchstat_cli.capture.registries import ModuleRegistries
+from torchstat_cli.capture.dispatch.higher_order import control_flow_by_parts, plain_flex_attention
+from torchstat_cli.capture.dispatch.memo import Memo, shared_memo
+from torchstat_cli.capture.emulation.autocast import autocast_on_meta
+from torchstat_cli.capture.emulation.tensor_types import types_as_at_home
+from torchstat_cli.capture.instrumentation.buffers import MetadataRow, Slot
+from torchstat_cli.capture.instrumentation.hooks import CaptureHooks
+from torchstat_cli.capture.instrumentation.leaves import Site, find_sites
+from torchstat_cli.capture.instrumentation.registries import ModuleRegistries
 from torchstat_cli.capture.tape import Knows, OperatorTape
-from torchstat_cli.capture.tensor_types import types_as_at_home
-from torchstat_cli.capture.twins import copy_parameters, copy_state, put_on_meta
-from torchstat_cli.capture.values import KnownValues
+from torchstat_cli.capture.values.known import KnownValues
+from torchstat_cli.capture.values.literals import literals_keep_values
+from torchstat_cli.capture.values.twins import copy_parameters, copy_state, put_on_meta
 from torchstat_cli.errors import ForwardError, InputError, UsageError
 from torchstat_cli.records import Event, Recording
 from torchstat_cli.torch_access.eager import without_compiler, without_fast_paths

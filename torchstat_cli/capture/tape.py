@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch.nn import Parameter
 
-from torchstat_cli.capture.higher_order import GoesOn, describe_higher_order, run_higher_order
-from torchstat_cli.capture.keys import call_key
-from torchstat_cli.capture.liveness import Liveness
-from torchstat_cli.capture.memo import Memo
-from torchstat_cli.capture.operators import argument_tensors, describe_call, operator_name, traits
-from torchstat_cli.capture.transients import Transients
-from torchstat_cli.capture.values import KnownValues
+from torchstat_cli.capture.dispatch.calls import argument_tensors, describe_call, operator_name, traits
+from torchstat_cli.capture.dispatch.higher_order import GoesOn, describe_higher_order, run_higher_order
+from torchstat_cli.capture.dispatch.keys import call_key
+from torchstat_cli.capture.dispatch.memo import Memo
+from torchstat_cli.capture.memory.liveness import Liveness
+from torchstat_cli.capture.memory.transients import Transients
+from torchstat_cli.capture.values.known import KnownValues
 from torchstat_cli.records import OpRecord
 from torchstat_cli.torch_access.internals import HigherOrderOperator, OpOverload, TorchDispatchMode, no_torch_dispatch
 

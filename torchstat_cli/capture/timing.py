@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from torchstat_cli.capture.leaves import Site, find_sites
-from torchstat_cli.capture.twins import copy_state
+from torchstat_cli.capture.instrumentation.leaves import Site, find_sites
+from torchstat_cli.capture.values.twins import copy_state
 from torchstat_cli.torch_access.process import untouched_generators
 from torchstat_cli.torch_access.restoring import untouched
 

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from torchstat_cli.capture.attribution import BackwardAttribution, StepAttribution, parameter_owners
-from torchstat_cli.capture.liveness import Liveness
+from torchstat_cli.capture.memory.liveness import Liveness
 from torchstat_cli.capture.session import PreparedRun, run_error
-from torchstat_cli.capture.values import ValueUnknownError
+from torchstat_cli.capture.values.known import ValueUnknownError
 from torchstat_cli.errors import ModelstatError, TrainingError, UnsupportedTorchError
 from torchstat_cli.records import Event, PhaseEvents, Recording, TrainingSetup
 from torchstat_cli.torch_access.trees import tensors_in

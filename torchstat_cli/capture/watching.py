@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchstat_cli.capture.leaves import loose_values
-from torchstat_cli.capture.liveness import Liveness
+from torchstat_cli.capture.instrumentation.leaves import loose_values
+from torchstat_cli.capture.memory.liveness import Liveness
 from torchstat_cli.capture.session import Session
 from torchstat_cli.torch_access.trees import tensors_in
 

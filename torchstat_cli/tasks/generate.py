@@ -8,8 +8,8 @@ from typing import Any
 
 from torchstat_cli.calculators.generation import series_sum
 from torchstat_cli.calculators.work import add_up
+from torchstat_cli.capture.dispatch.memo import Memo, shared_memo
 from torchstat_cli.capture.generation import DecodeStep, record_decode
-from torchstat_cli.capture.memo import Memo, shared_memo
 from torchstat_cli.capture.run import RunOptions
 from torchstat_cli.errors import UsageError
 from torchstat_cli.loading import InputSpec, ModelSource, announced, find_model, place

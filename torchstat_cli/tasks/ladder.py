@@ -7,9 +7,9 @@ from dataclasses import replace
 from functools import partial
 
 from torchstat_cli.calculators.assemble import assemble
-from torchstat_cli.capture.memo import Memo, shared_memo
+from torchstat_cli.capture.dispatch.memo import Memo, shared_memo
 from torchstat_cli.capture.run import RunOptions, record_run
-from torchstat_cli.capture.values import ValueUnknownError
+from torchstat_cli.capture.values.known import ValueUnknownError
 from torchstat_cli.errors import ForwardError, ModelError, PlacementError, StrictError, TrainingError
 from torchstat_cli.loading import Inputs, batch_hint, memory_limit
 from torchstat_cli.loading.lazy import initialised

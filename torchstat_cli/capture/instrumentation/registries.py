@@ -1,0 +1,74 @@
+"""What each module registers: its parameters, its buffers and its settings, as they were before anything is swapped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.parameter import is_lazy
+
+from torchstat_cli.capture.instrumentation.buffers import BUFFER_NAME, MetadataRow
+from torchstat_cli.capture.instrumentation.leaves import Site, own_attributes, plain_attributes
+from torchstat_cli.records import ModuleFacts, OwnedTensor
+from torchstat_cli.torch_access.trees import stored_bytes
+
+
+class ModuleRegistries:
+    """The tensors and settings of every module of a model, taken when it is made."""
+
+    def __init__(self, sites: Sequence[Site]) -> None:
+        self.twins: dict[int, int] = {}  # the id of every stand-in, by the id of the original
+        self._sites = sites
+        self._parameters = [_owned(site.module._parameters) for site in sites]
+        self._buffers = [_owned(site.module._buffers) for site in sites]
+        own = [own_attributes(site.module) for site in sites]
+        self._settings = [plain_attributes(attributes) for attributes in own]
+        self._packed = sum(map(_holds_packed, own))
+
+    def notices(self) -> tuple[str, ...]:
+        """What these registries hold that no count of parameters or buffers can see."""
+        if not self._packed:
+            return ()
+        modules = "1 module" if self._packed == 1 else f"{self._packed} modules"
+        return (f"the weights of {modules} are packed, neither parameters nor buffers, and params does not count them",)
+
+    def originals(self, touched: set[int]) -> set[int]:
+        """The ids of the original tensors behind the ids that the tape saw."""
+        back = {twin: original for original, twin in self.twins.items()}
+        return {back.get(key, key) for key in touched}
+
+    def of(self, index: int, row: MetadataRow, touched: set[int]) -> ModuleFacts:
+        """Everything known of one module."""
+        site, seen = self._sites[index], row.read()
+        return ModuleFacts(
+            site.path,
+            type(site.module).__name__,
+            site.is_leaf,
+            seen.calls,
+            seen.input_shape,
+            seen.output_shape,
+            seen.dtype,
+            self._settings[index],
+            tuple([_record(name, tensor, touched) for name, tensor in self._parameters[index]]),
+            tuple([_record(name, tensor, touched) for name, tensor in self._buffers[index]]),
+        )
+
+
+def _holds_packed(own: list[tuple[str, Any]]) -> bool:
+    """Whether torch.ao put quantised weights among a module's own attributes, in the form that its kernels want."""
+    return torch.ScriptObject in [type(value) for _, value in own]
+
+
+def _owned(registry: Any) -> list[tuple[str, Tensor]]:
+    """What the model owns; the rows of a session around this one, or copied with a module, are not the model's."""
+    return [
+        (name, tensor) for name, tensor in registry.items() if tensor is not None and not name.startswith(BUFFER_NAME)
+    ]
+
+
+def _record(name: str, tensor: Tensor, touched: set[int]) -> OwnedTensor:
+    key = id(tensor)
+    numel, nbytes = (0, 0) if is_lazy(tensor) else (tensor.numel(), stored_bytes(tensor))
+    return OwnedTensor(name, key, numel, nbytes, tensor.requires_grad, key in touched)

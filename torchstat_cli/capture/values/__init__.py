@@ -1,0 +1,1 @@
+"""Values that are known beside meta tensors, and stand-ins for real tensors."""
