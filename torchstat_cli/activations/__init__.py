@@ -9,24 +9,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from torchstat_cli.activations.attention_maps import MapSubset
+    from torchstat_cli.activations.attention.maps import MapSubset
     from torchstat_cli.activations.extractor import Extractor
     from torchstat_cli.activations.features import create_feature_extractor, get_graph_node_names
     from torchstat_cli.activations.intermediate import IntermediateExtractor
     from torchstat_cli.activations.intermediate_base import IntermediateExtractorBase
-    from torchstat_cli.activations.keeper import KeepOptions
-    from torchstat_cli.activations.observation import Observation, ObservationReport, ObserveOptions, observe
     from torchstat_cli.activations.recorder import Recorder
+    from torchstat_cli.activations.runtime.keeper import KeepOptions
+    from torchstat_cli.activations.runtime.observation import Observation, ObservationReport, ObserveOptions, observe
 
 _HOMES = {
-    "attention_maps": ("MapSubset",),
+    "attention.maps": ("MapSubset",),
     "extractor": ("Extractor",),
     "features": ("create_feature_extractor", "get_graph_node_names"),
     "intermediate": ("IntermediateExtractor",),
     "intermediate_base": ("IntermediateExtractorBase",),
-    "keeper": ("KeepOptions",),
-    "observation": ("Observation", "ObservationReport", "ObserveOptions", "observe"),
     "recorder": ("Recorder",),
+    "runtime.keeper": ("KeepOptions",),
+    "runtime.observation": ("Observation", "ObservationReport", "ObserveOptions", "observe"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -9,19 +9,23 @@ from typing import Any, Literal
 
 from torch import nn
 
-from torchstat_cli.activations.constants import with_constants
-from torchstat_cli.activations.engines import Engine, check_compat, check_engine
-from torchstat_cli.activations.graph_extractor import GraphExtractor, rewrite
-from torchstat_cli.activations.graph_selection import find_outputs, servable
-from torchstat_cli.activations.keeper import KeepOptions
-from torchstat_cli.activations.leaves import TracerOptions
-from torchstat_cli.activations.listing import ExampleInputs, list_names
-from torchstat_cli.activations.live_extractor import LiveExtractor
-from torchstat_cli.activations.naming import ModuleTable
-from torchstat_cli.activations.observation import ObserveOptions
-from torchstat_cli.activations.selection import Selector, parse_all
-from torchstat_cli.activations.torchvision_compat import find_torchvision_outputs, strip_graph, warn_of_mode_differences
-from torchstat_cli.activations.tracing import Trace, trace_modes
+from torchstat_cli.activations.graph.constants import with_constants
+from torchstat_cli.activations.graph.extractor import GraphExtractor, rewrite
+from torchstat_cli.activations.graph.selection import find_outputs, servable
+from torchstat_cli.activations.graph.torchvision_compat import (
+    find_torchvision_outputs,
+    strip_graph,
+    warn_of_mode_differences,
+)
+from torchstat_cli.activations.graph.tracing import Trace, trace_modes
+from torchstat_cli.activations.nodes.recording import ExampleInputs, list_names
+from torchstat_cli.activations.runtime.extractor import LiveExtractor
+from torchstat_cli.activations.runtime.keeper import KeepOptions
+from torchstat_cli.activations.runtime.observation import ObserveOptions
+from torchstat_cli.activations.selection.engines import Engine, check_compat, check_engine
+from torchstat_cli.activations.selection.language import Selector, parse_all
+from torchstat_cli.activations.selection.leaves import TracerOptions
+from torchstat_cli.activations.selection.naming import ModuleTable
 from torchstat_cli.errors import ModelError, SelectionError
 from torchstat_cli.torch_access.wrappers import unwrap
 
@@ -91,7 +95,8 @@ def create_feature_extractor(
 
     Args:
         model: any module.
-        return_nodes: selections (see :mod:`~torchstat_cli.activations.selection`), or a dict from selection to key.
+        return_nodes: selections (see :mod:`~torchstat_cli.activations.selection.language`),
+            or a dict from selection to key.
         train_return_nodes, eval_return_nodes: the same per mode; give both or neither.
         tracer_kwargs, suppress_diff_warning, concrete_args, compat, engine: as in :func:`get_graph_node_names`.
 

@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from torchstat_cli.activations.arrays import main_tensor, to_numpy, widened
-from torchstat_cli.activations.files import (
+from torchstat_cli.activations.intermediate_base import IntermediateExtractorBase
+from torchstat_cli.activations.saving.arrays import main_tensor, to_numpy, widened
+from torchstat_cli.activations.saving.files import (
     check_id,
     check_save_method,
     id_folder,
@@ -18,9 +19,8 @@ from torchstat_cli.activations.files import (
     write_array,
     write_dtypes,
 )
-from torchstat_cli.activations.intermediate_base import IntermediateExtractorBase
-from torchstat_cli.activations.pooling import check_format, reformat
-from torchstat_cli.activations.selection import unmatched
+from torchstat_cli.activations.saving.pooling import check_format, reformat
+from torchstat_cli.activations.selection.language import unmatched
 from torchstat_cli.errors import SelectionError
 from torchstat_cli.torch_access.wrappers import unwrap
 

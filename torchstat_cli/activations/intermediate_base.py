@@ -9,9 +9,9 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from torchstat_cli.activations.engines import matching_modules
-from torchstat_cli.activations.naming import ModuleTable
-from torchstat_cli.activations.selection import Selector, parse_all, unmatched
+from torchstat_cli.activations.selection.engines import matching_modules
+from torchstat_cli.activations.selection.language import Selector, parse_all, unmatched
+from torchstat_cli.activations.selection.naming import ModuleTable
 from torchstat_cli.activations.values import copy_tensor, pad_nested
 from torchstat_cli.torch_access.eager import eagerly
 from torchstat_cli.torch_access.trees import map_tensors

@@ -11,17 +11,17 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from torchstat_cli.activations.attention import AttentionFinder, has_attention
-from torchstat_cli.activations.attention_maps import MapSubset, Subset
-from torchstat_cli.activations.calling import call_model, check_device
-from torchstat_cli.activations.engines import hooked_paths
+from torchstat_cli.activations.attention.finder import AttentionFinder, has_attention
+from torchstat_cli.activations.attention.maps import MapSubset, Subset
 from torchstat_cli.activations.events import Event, MapSource
-from torchstat_cli.activations.leaves import TracerOptions
-from torchstat_cli.activations.listener import RunListener
-from torchstat_cli.activations.module_hooks import ModuleHooks
-from torchstat_cli.activations.naming import ModuleTable
-from torchstat_cli.activations.operators import OperatorMode, listening
-from torchstat_cli.activations.selection import Part
+from torchstat_cli.activations.runtime.calling import call_model, check_device
+from torchstat_cli.activations.runtime.function_mode import OperatorMode, listening
+from torchstat_cli.activations.runtime.listener import RunListener
+from torchstat_cli.activations.runtime.module_hooks import ModuleHooks
+from torchstat_cli.activations.selection.engines import hooked_paths
+from torchstat_cli.activations.selection.language import Part
+from torchstat_cli.activations.selection.leaves import TracerOptions
+from torchstat_cli.activations.selection.naming import ModuleTable
 from torchstat_cli.activations.values import first_device
 from torchstat_cli.errors import EjectedError
 from torchstat_cli.torch_access.eager import eagerly

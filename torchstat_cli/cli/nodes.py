@@ -15,8 +15,8 @@ from torchstat_cli.errors import UsageError
 from torchstat_cli.units import format_bytes, format_shape
 
 if TYPE_CHECKING:
-    from torchstat_cli.activations.listing import NodeRecord
-    from torchstat_cli.activations.node_listing import NodeListing
+    from torchstat_cli.activations.nodes.listing import NodeListing
+    from torchstat_cli.activations.nodes.recording import NodeRecord
 
 HEADINGS = ("name", "kind", "type", "shape", "dtype", "bytes", "modes")
 

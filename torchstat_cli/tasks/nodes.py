@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from torchstat_cli.activations.engines import Engine
-from torchstat_cli.activations.listing import Progress
-from torchstat_cli.activations.node_listing import Arguments, NodeListing, list_nodes
+from torchstat_cli.activations.nodes.listing import Arguments, NodeListing, list_nodes
+from torchstat_cli.activations.nodes.recording import Progress
+from torchstat_cli.activations.selection.engines import Engine
 from torchstat_cli.errors import ForwardError, ModelstatError
 from torchstat_cli.loading import (
     Inputs,

@@ -1,0 +1,1 @@
+"""Attention while a model runs: where it happens, and its maps."""

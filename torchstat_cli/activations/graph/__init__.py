@@ -1,0 +1,1 @@
+"""Extraction from a traced graph, for models that torch.fx can trace."""

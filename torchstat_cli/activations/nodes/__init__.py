@@ -1,0 +1,1 @@
+"""What can be extracted from a model: the names, with shapes and sizes."""

@@ -1,0 +1,143 @@
+"""What can be extracted from a model, in both modes, with shapes and sizes where inputs are known."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import torch
+from torch import fx, nn
+
+from torchstat_cli.activations.graph.constants import on_meta
+from torchstat_cli.activations.graph.tracing import Trace, trace_modes
+from torchstat_cli.activations.nodes.recording import (
+    NodeRecord,
+    Progress,
+    in_mode,
+    module_nodes,
+    node_record,
+    record_modes,
+)
+from torchstat_cli.activations.selection.engines import Engine, check_compat, check_engine
+from torchstat_cli.activations.selection.leaves import TracerOptions
+from torchstat_cli.errors import ModelError
+from torchstat_cli.torch_access.trees import tensors_in
+from torchstat_cli.torch_access.wrappers import unwrap
+
+Arguments = tuple[tuple[Any, ...], Mapping[str, Any]]
+"""Positional and keyword arguments of one forward call."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeListing:
+    """The nodes of a model in order of execution."""
+
+    engine: Literal["fx", "runtime", "hooks"]  # how they were found
+    train: tuple[NodeRecord, ...]
+    eval: tuple[NodeRecord, ...]
+    notes: tuple[str, ...] = ()  # what could not be found out, and why
+
+
+def list_nodes(
+    model: nn.Module,
+    inputs: Arguments | None,
+    *,
+    engine: Engine = "auto",
+    torchvision_names: bool = False,
+    progress: Progress | None = None,
+) -> NodeListing:
+    """Every node of ``model``; without ``inputs`` there are no shapes, and untraceable models have modules only.
+
+    Raises:
+        ModelError: a forced engine cannot serve the model.
+        SelectionError: torchvision's names from an engine that has none.
+        Exception: the model's own, where it cannot be run on ``inputs``.
+    """
+    check_engine(engine)
+    if torchvision_names:
+        check_compat(engine)
+    options = TracerOptions.of()
+    if engine in ("auto", "fx"):
+        try:
+            traces = trace_modes(model, options, torchvision_names=torchvision_names)
+            return _of_traces(model, traces, inputs, progress)
+        except ModelError as error:
+            if engine == "fx" or torchvision_names:
+                raise
+            note = error.message
+    else:
+        note = ""
+    notes = (f"{note}; names come from {'a run' if inputs else 'the modules alone'}",) if note else ()
+    if engine == "hooks" or inputs is None:
+        modules = module_nodes(model)
+        return NodeListing("hooks", modules, modules, notes)
+    train_nodes, eval_nodes = record_modes(model, *inputs, options, progress)
+    return NodeListing("runtime", train_nodes, eval_nodes, notes)
+
+
+def _of_traces(
+    model: nn.Module, traces: tuple[Trace, Trace], inputs: Arguments | None, progress: Progress | None
+) -> NodeListing:
+    nodes: list[tuple[NodeRecord, ...]] = []
+    notes: dict[str, None] = {}
+    for trace, training in zip(traces, (True, False), strict=True):
+        values: dict[str, NodeRecord] = {}
+        if inputs is not None:
+            try:
+                values = _measured(model, trace, inputs, training, progress)
+            except Exception as error:
+                # The graph of a model with optional inputs may not run, and the user's code may raise anything.
+                notes[f"no shapes in {'train' if training else 'eval'} mode: {str(error).splitlines()[0]}"] = None
+        nodes.append(tuple(values.get(name) or _unmeasured(trace, node, name) for node, name in trace.names.items()))
+    return NodeListing("fx", nodes[0], nodes[1], tuple(notes))
+
+
+def _kind(trace: Trace, node: fx.Node) -> tuple[Literal["input", "module", "operator"], str]:
+    if node.op == "placeholder":
+        return "input", "input"
+    if node.op == "call_module":
+        return "module", type(trace.root.get_submodule(str(node.target))).__name__
+    if node.op == "get_attr":
+        return "operator", "parameter"
+    return "operator", node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "operator")
+
+
+def _unmeasured(trace: Trace, node: fx.Node, name: str) -> NodeRecord:
+    return NodeRecord(name, *_kind(trace, node))
+
+
+def _measured(
+    model: nn.Module, trace: Trace, inputs: Arguments, training: bool, progress: Progress | None
+) -> dict[str, NodeRecord]:
+    """Each node's record, by running the graph once."""
+    args, kwargs = inputs
+    bound = inspect.signature(unwrap(model).forward).bind(*args, **kwargs)
+    bound.apply_defaults()
+    if any(tensor.is_meta for tensor in tensors_in(tuple(bound.arguments.values()))):
+        trace = replace(trace, constants=on_meta(trace.graph, trace.constants))
+    runner = _Runner(trace, progress)
+    with torch.no_grad(), in_mode(model, training):
+        runner.run(*bound.arguments.values())
+    return runner.records
+
+
+class _Runner(fx.Interpreter):
+    """Runs a traced graph and writes down the value of each named node."""
+
+    def __init__(self, trace: Trace, progress: Progress | None) -> None:
+        super().__init__(fx.GraphModule(trace.holder, trace.graph))
+        self._trace = trace
+        self._progress = progress
+        self.records: dict[str, NodeRecord] = {}
+
+    def run_node(self, n: fx.Node) -> Any:
+        """Run one node and note its shape before a later one can change it."""
+        value = super().run_node(n)
+        name = self._trace.names.get(n)
+        if name is not None:
+            self.records[name] = node_record(name, *_kind(self._trace, n), value)
+            if self._progress is not None:
+                self._progress(name)
+        return value

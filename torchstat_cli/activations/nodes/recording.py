@@ -1,0 +1,193 @@
+"""List what can be extracted from a model, by recording a run: names, and the shapes and sizes beside them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from torchstat_cli.activations.events import Event
+from torchstat_cli.activations.runtime.calling import call_model
+from torchstat_cli.activations.runtime.function_mode import OperatorMode, listening
+from torchstat_cli.activations.runtime.listener import RunListener
+from torchstat_cli.activations.runtime.module_hooks import ModuleHooks
+from torchstat_cli.activations.selection.engines import hooked_paths
+from torchstat_cli.activations.selection.language import Part
+from torchstat_cli.activations.selection.leaves import TracerOptions
+from torchstat_cli.activations.selection.naming import ModuleTable
+from torchstat_cli.torch_access.eager import eagerly
+from torchstat_cli.torch_access.process import one_guest_at_a_time, untouched_generators
+from torchstat_cli.torch_access.restoring import same_buffers, same_modes, untouched
+from torchstat_cli.torch_access.trees import tensors_in
+from torchstat_cli.torch_access.wrappers import unwrap
+
+ExampleInputs = Tensor | tuple[Any, ...] | list[Any] | Mapping[str, Any] | None
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRecord:
+    """One name that can be extracted."""
+
+    name: str
+    kind: Literal["input", "module", "operator"]
+    type: str  # class of the module, name of the operator
+    shapes: tuple[tuple[int, ...], ...] | None = None  # of every tensor of the value; None when nothing was run
+    dtype: str | None = None  # of the first tensor
+    nbytes: int | None = None  # of all tensors
+
+
+def node_record(name: str, kind: Literal["input", "module", "operator"], type_name: str, value: Any) -> NodeRecord:
+    """The record of a node whose value is known."""
+    tensors = [tensor for tensor in tensors_in(value) if not tensor.is_nested]
+    return NodeRecord(
+        name,
+        kind,
+        type_name,
+        shapes=tuple(tuple(tensor.shape) for tensor in tensors),
+        dtype=str(tensors[0].dtype).removeprefix("torch.") if tensors else None,
+        nbytes=sum(tensor.numel() * tensor.element_size() for tensor in tensors),
+    )
+
+
+class _NodeRecorder:
+    """Writes down every node that runs; keeps no value."""
+
+    def __init__(self, leaves: TracerOptions, progress: Progress | None) -> None:
+        self.nodes: list[NodeRecord] = []
+        self._leaves = leaves
+        self._progress = progress
+        self._inside: Event | None = None  # the leaf that is running
+
+    def wants(self, event: Event, part: Part) -> bool:
+        """Only outputs are nodes; a leaf is noticed when it starts."""
+        if part == "input" and event.module is not None and self._inside is None and self._leaves.is_leaf(event.module):
+            self._inside = event
+        return False
+
+    def failed(self, event: Event) -> None:
+        """A leaf that raised is no node, and what runs after it is not inside it."""
+        if self._inside is event:
+            self._inside = None
+
+    def take(self, event: Event, part: Part, value: Any) -> None:
+        """Write the node down, unless a leaf is running around it or it is a container."""
+        if event.module is not None:
+            if self._inside is not event:
+                return
+            self._inside = None
+        kind: Literal["input", "module", "operator"] = "module" if event.module is not None else "operator"
+        if event.operator == "placeholder":
+            kind = "input"
+        type_name = type(event.module).__name__ if event.module is not None else str(event.operator)
+        self.nodes.append(node_record(event.name, kind, type_name, value))
+        if self._progress is not None:
+            self._progress(event.name)
+
+
+def record_nodes(
+    model: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    options: TracerOptions,
+    progress: Progress | None = None,
+) -> tuple[NodeRecord, ...]:
+    """The nodes of one run of ``model`` in its present mode, without gradients."""
+    table = ModuleTable.of(model)
+    recorder = _NodeRecorder(options, progress)
+    listener = RunListener(recorder, table, options)
+    hooks = ModuleHooks(table, listener)
+    mode = OperatorMode(listener.operator)
+    with ExitStack() as stack:
+        stack.enter_context(torch.no_grad())
+        stack.enter_context(eagerly(model))
+        stack.enter_context(hooks.attached(hooked_paths((), table, everything=True), failures=True))
+        listener.follow(hooks, mode, None)
+        stack.enter_context(listening(mode))
+        call_model(model, args, kwargs)
+    return tuple(recorder.nodes)
+
+
+@contextmanager
+def in_mode(model: nn.Module, training: bool) -> Iterator[None]:
+    """Run ``model`` in one mode; whatever the run can reach, and the random generators, are as before afterwards."""
+    root = unwrap(model)
+    modules = [module for module in root.modules() if not isinstance(module, torch.jit.ScriptModule)]
+    with (
+        one_guest_at_a_time(),
+        untouched_generators(),
+        same_modes(root),
+        untouched(modules),
+        same_buffers(root.modules()),
+    ):
+        root.train(training)
+        yield
+
+
+def module_nodes(model: nn.Module) -> tuple[NodeRecord, ...]:
+    """Every module of the model, in order of registration, known without running it."""
+    table = ModuleTable.of(model)
+    return tuple(NodeRecord(path, "module", type(module).__name__) for path, module in table.modules.items() if path)
+
+
+def list_names(
+    model: nn.Module,
+    engine: Literal["hooks", "runtime"],
+    options: TracerOptions,
+    example_inputs: ExampleInputs,
+) -> tuple[list[str], list[str]]:
+    """``(train_names, eval_names)`` without tracing.
+
+    Without inputs only modules can be named; that is said in a warning unless ``engine`` is "hooks".
+    """
+    if engine == "hooks" or example_inputs is None:
+        if engine != "hooks":
+            warnings.warn(
+                f"{type(unwrap(model)).__name__} cannot be traced, so only its modules are listed; give example_inputs "
+                "to list its operators too.",
+                UserWarning,
+                stacklevel=3,
+            )
+        names = [node.name for node in module_nodes(model)]
+        return names, list(names)
+    args, kwargs = split_inputs(example_inputs)
+    train_nodes, eval_nodes = record_modes(model, args, kwargs, options)
+    return [node.name for node in train_nodes], [node.name for node in eval_nodes]
+
+
+def record_modes(
+    model: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    options: TracerOptions,
+    progress: Progress | None = None,
+) -> tuple[tuple[NodeRecord, ...], tuple[NodeRecord, ...]]:
+    """``(train, eval)`` nodes of one run each; a model that cannot train on these inputs gives its eval nodes twice."""
+    with in_mode(model, False):
+        eval_nodes = record_nodes(model, args, kwargs, options, progress)
+    try:
+        with in_mode(model, True):
+            train_nodes = record_nodes(model, args, kwargs, options, progress)
+    except Exception as error:
+        # Detection models want targets, a batch norm more than one value: the user's code may raise anything.
+        warnings.warn(
+            f"the model does not run in training mode on these inputs ({error}); its eval nodes are listed for both",
+            UserWarning,
+            stacklevel=3,
+        )
+        train_nodes = eval_nodes
+    return train_nodes, eval_nodes
+
+
+def split_inputs(example_inputs: ExampleInputs) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """``(args, kwargs)`` of a tensor, a tuple of positional arguments, a list (one argument) or a dict of keywords."""
+    if isinstance(example_inputs, tuple):
+        return example_inputs, {}
+    if isinstance(example_inputs, Mapping):
+        return (), dict(example_inputs)
+    return (example_inputs,), {}

@@ -1,0 +1,1 @@
+"""Extraction from a live run, for every model: hooks, operators, what is kept of them."""

@@ -1,0 +1,148 @@
+"""Join the two sources of a run, module calls and operator calls, into one stream of named events."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from torchstat_cli.activations.attention.finder import AttentionFinder
+from torchstat_cli.activations.events import Event
+from torchstat_cli.activations.runtime.function_mode import OperatorMode
+from torchstat_cli.activations.runtime.module_hooks import ModuleHooks
+from torchstat_cli.activations.selection.language import Part
+from torchstat_cli.activations.selection.leaves import TracerOptions, is_library_leaf
+from torchstat_cli.activations.selection.naming import ModuleTable, TrueNumbering
+from torchstat_cli.torch_access.trees import tensors_in
+
+
+class Taker(Protocol):
+    """Receives named values."""
+
+    def wants(self, event: Event, part: Part) -> bool:
+        """Whether this part of the event is worth preparing."""
+
+    def take(self, event: Event, part: Part, value: Any) -> None:
+        """A value has come by."""
+
+    def failed(self, event: Event) -> None:
+        """A module raised, so its output will not come."""
+
+
+class RunListener:
+    """Hands module and operator events to a collector, and attention to a finder."""
+
+    def __init__(self, collector: Taker, table: ModuleTable, leaves: TracerOptions) -> None:
+        self._collector = collector
+        self._leaves = leaves
+        self._numbering = TrueNumbering(table)
+        self._hooks: ModuleHooks | None = None
+        self._mode: OperatorMode | None = None
+        self._finder: AttentionFinder | None = None
+        self._quiet: Event | None = None  # the outermost leaf that is running: what happens inside is not named
+        self._paused: Event | None = None  # the library module for which the mode was taken off
+
+    def follow(self, hooks: ModuleHooks, mode: OperatorMode, finder: AttentionFinder | None) -> None:
+        """Also hear operators: ``hooks`` then cover every module and tell which one runs."""
+        self._hooks, self._mode, self._finder = hooks, mode, finder
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Copying a value is no operator of the model's."""
+        if self._mode is None:
+            yield
+            return
+        self._mode.deaf = True
+        try:
+            yield
+        finally:
+            self._mode.deaf = False
+
+    def entered(self, event: Event, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """A module is about to run with these arguments."""
+        with self._alone():
+            self._enter(event, args, kwargs)
+
+    def _enter(self, event: Event, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if not event.path:
+            self._quiet = self._paused = None
+        if self._mode is not None:
+            self._pause(event)
+        if self._mode is not None and not event.path:
+            self._take_inputs(event, args, kwargs)
+        if self._collector.wants(event, "input"):
+            self._collector.take(event, "input", _given(args, kwargs))
+
+    def _take_inputs(self, event: Event, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """The model's own inputs are nodes named like the parameters of its forward."""
+        assert event.module is not None
+        bound = inspect.signature(event.module.forward).bind_partial(*args, **kwargs)
+        for name, value in bound.arguments.items():
+            named = Event(self._numbering.name(name), "", 0, operator="placeholder")
+            self._collector.take(named, "output", value)
+
+    def left(self, event: Event, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        """A module has run and returned ``output``."""
+        with self._alone():
+            self._leave(event, args, kwargs, output)
+
+    def _leave(self, event: Event, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        if self._mode is not None:
+            self._resume(event)
+            if self._finder is not None:
+                self._finder.heard_module(event, args, kwargs, output)
+        if self._collector.wants(event, "grad"):
+            self._collector.take(event, "grad", output)
+        self._collector.take(event, "output", output)
+
+    def failed(self, event: Event) -> None:
+        """A module has raised."""
+        if self._mode is not None:
+            self._resume(event)
+        self._collector.failed(event)
+
+    def _pause(self, event: Event) -> None:
+        assert event.module is not None
+        assert self._mode is not None
+        if self._quiet is None and self._leaves.is_leaf(event.module):
+            self._quiet = event
+        # A softmax module's operator is an attention map; every other library module is left to its native path.
+        if (
+            self._paused is None
+            and is_library_leaf(event.module)
+            and not isinstance(event.module, nn.Softmax)
+            and self._mode.pause()
+        ):
+            self._paused = event
+
+    def _resume(self, event: Event) -> None:
+        assert self._mode is not None
+        if self._paused is event:
+            self._mode.resume()
+            self._paused = None
+        if self._quiet is event:
+            self._quiet = None
+
+    def operator(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
+        """An operator has run."""
+        assert self._hooks is not None
+        if self._finder is not None:
+            self._finder.heard_operator(name, args, kwargs, result, self._hooks.running)
+        # A constant made from nothing is no node, as in a traced graph.
+        if self._quiet is not None or next(tensors_in((args, kwargs)), None) is None:
+            return
+        owner = self._hooks.innermost
+        base = f"{owner}.{name}" if owner else name
+        event = Event(self._numbering.name(base), owner, 0, operator=name)
+        if next(tensors_in(result), None) is not None:
+            self._collector.take(event, "output", result)
+
+
+def _given(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """What a module was given: its one argument, its positional arguments, or its keywords."""
+    if len(args) == 1 and not any(isinstance(value, Tensor) for value in kwargs.values()):
+        return args[0]
+    return args or dict(kwargs)

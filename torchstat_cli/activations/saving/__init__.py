@@ -1,0 +1,1 @@
+"""Activations as arrays, pooled over the sequence and written to files."""

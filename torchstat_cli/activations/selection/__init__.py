@@ -1,0 +1,1 @@
+"""What a user selects: names, the selection language, leaf modules, the engine for them."""
