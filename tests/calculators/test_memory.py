@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.calculators.making import make_op, tensor
-from torchstat_cli.calculators.memory import allocated
+from torchstat_cli.calculators.traffic import allocated
 
 
 def test_a_fresh_result_allocates_its_storage() -> None:

@@ -23,9 +23,8 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "tape": {"dispatch", "memory", "values"},
         "timing": {"instrumentation", "values"},
         "session": {"dispatch", "emulation", "instrumentation", "tape", "values"},
-        "watching": {"instrumentation", "memory", "session"},
         "training": {"attribution", "memory", "session", "values"},
-        "run": {"dispatch", "emulation", "memory", "session", "tape", "training", "values", "watching"},
+        "run": {"dispatch", "emulation", "instrumentation", "memory", "session", "tape", "training", "values"},
         "generation": {"emulation", "run", "session", "tape"},
     },
     "activations": {
@@ -40,8 +39,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "nodes": {"events", "graph", "runtime", "selection"},
         "extractor": {"runtime", "selection", "values"},
         "recorder": {"attention", "events", "runtime", "selection", "values"},
-        "intermediate_base": {"selection", "values"},
-        "intermediate": {"intermediate_base", "saving", "selection"},
+        "intermediate": {"saving", "selection", "values"},
         "features": {"graph", "nodes", "runtime", "selection"},
     },
     "report": {

@@ -12,9 +12,9 @@ __all__ = ["Entry", "Formula", "Registry", "builtin_registry", "user_registry"]
 @cache
 def builtin_registry() -> Registry:
     """The registry of every formula of this project."""
-    from torchstat_cli.calculators import builtin, formulas  # noqa: F401  (importing the formulas fills the registry)
+    from torchstat_cli.calculators import formulas, registry  # noqa: F401  (importing the formulas fills the registry)
 
-    return builtin.BUILTIN
+    return registry.BUILTIN
 
 
 @cache

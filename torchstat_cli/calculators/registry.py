@@ -205,3 +205,7 @@ def _run(formula: Formula, op: OpRecord) -> Cost | None:
 
 def _is_count(value: object) -> bool:
     return isinstance(value, int) and value >= 0
+
+
+BUILTIN = Registry()
+"""The one registry that the formula files of this project fill as they are imported."""

@@ -133,3 +133,10 @@ def _places(op: OpRecord, name: str, target: TensorRecord) -> int:
     slots: tuple[object, ...] = op.arguments["indices"]
     kept = [size for axis, size in enumerate(target.shape) if axis >= len(slots) or slots[axis] is None]
     return int(chosen * prod(kept))
+
+
+def allocated(op: OpRecord) -> int:
+    """Bytes of the storages behind the outputs, each once and whole; a storage of an input is nothing new."""
+    given = {tensor.storage for tensor in op.inputs}
+    fresh = {output.storage: output.storage_bytes for output in op.outputs if output.storage not in given}
+    return sum(fresh.values())

@@ -6,9 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from torchstat_cli.calculators.memory import allocated
 from torchstat_cli.calculators.registry import Registry
-from torchstat_cli.calculators.traffic import traffic
+from torchstat_cli.calculators.traffic import allocated, traffic
 from torchstat_cli.records import Event, OpRecord
 
 WORK = ("madds", "flops", "mem_read", "mem_write", "memory")

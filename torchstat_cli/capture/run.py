@@ -15,16 +15,17 @@ from torch import nn
 from torchstat_cli.capture.dispatch.memo import Memo, shared_memo
 from torchstat_cli.capture.emulation.attention import attention_backend
 from torchstat_cli.capture.emulation.recurrent import recurrent_layers_of_the_cpu
+from torchstat_cli.capture.instrumentation.leaves import loose_values
 from torchstat_cli.capture.memory.allocator import allocator_peak
-from torchstat_cli.capture.memory.liveness import watching_resizes
+from torchstat_cli.capture.memory.liveness import Liveness, watching_resizes
 from torchstat_cli.capture.memory.transients import Transients
-from torchstat_cli.capture.session import PreparedRun, prepared_run, run_error
+from torchstat_cli.capture.session import PreparedRun, Session, prepared_run, run_error
 from torchstat_cli.capture.tape import Knows
 from torchstat_cli.capture.training import TrainingRun, record_steps, take_steps
 from torchstat_cli.capture.values.known import ValueUnknownError
-from torchstat_cli.capture.watching import watch_memory
 from torchstat_cli.errors import UnsupportedTorchError
 from torchstat_cli.records import Recording
+from torchstat_cli.torch_access.trees import tensors_in
 from torchstat_cli.torch_access.wrappers import home_of
 
 _MOST_ITEMS = 10_000  # taken from a model that returns a generator
@@ -136,3 +137,24 @@ def _measured(model: nn.Module, args: Any, kwargs: Any, knows: Knows, options: R
                 run.model(*run.args, **run.kwargs)
 
         return allocator_peak(repeat, home_of(run.model), held)
+
+
+def watch_memory(session: Session, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Liveness:
+    """The log of ``session``, which holds the parameters, buffers and inputs already.
+
+    To be called once the model's tensors are those of the run (twins, copies), before anything runs.
+    """
+    liveness = Liveness()
+    sites = session.hooks.sites
+    for kind, registry in (("parameter", "_parameters"), ("buffer", "_buffers")):
+        for index, site in enumerate(sites):
+            if registered := getattr(site.module, registry):
+                liveness.hold([tensor for tensor in registered.values() if tensor is not None], kind, index)
+    for index, site in enumerate(sites):
+        # Tensors that a module holds outside its registries: anchors, caches.
+        if loose := loose_values(site.module):
+            liveness.hold(tensors_in([value for _, value in loose]), "buffer", index)
+    liveness.hold(tensors_in((args, kwargs)), "input")
+    session.tape.liveness = liveness
+    session.hooks.listeners.append(liveness)
+    return liveness

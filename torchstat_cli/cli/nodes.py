@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from torchstat_cli.cli.options import Command, foreign_code, notice, output_options
-from torchstat_cli.cli.running import running
+from torchstat_cli.cli.progress import running
 from torchstat_cli.errors import UsageError
 from torchstat_cli.units import format_bytes, format_shape
 

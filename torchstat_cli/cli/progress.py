@@ -40,3 +40,25 @@ def counting(verb: str) -> Iterator[Callable[[int], None]]:
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(verb, total=None)
         yield lambda size: bar.update(task, advance=1, description=f"{verb} size {size}")
+
+
+@contextmanager
+def running(verb: str) -> Iterator[Callable[[str], None]]:
+    """Show ``verb``, the count and the latest name; yields the function to call with each."""
+    context = click.get_current_context(silent=True)
+    quiet = context is not None and context.find_root().params.get("quiet", False)
+    if quiet or not sys.stderr.isatty():
+        yield lambda name: None
+        return
+    # rich takes long to import, and most runs have no terminal.
+    from rich.console import Console
+
+    count = 0
+    with Console(stderr=True).status(verb) as status:
+
+        def step(name: str) -> None:
+            nonlocal count
+            count += 1
+            status.update(f"{verb}: {count}, at {name}")
+
+        yield step

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 from torchstat_cli.errors import ModelstatError
-from torchstat_cli.gate.checks import Reference, judge_modules, judge_totals
-from torchstat_cli.gate.config import ModelEntry
+from torchstat_cli.gate.config import ModelEntry, Rule, Rules
 from torchstat_cli.gate.explain import Explanation, explain
-from torchstat_cli.gate.metrics import SUMMED_METRICS
+from torchstat_cli.gate.limits import Ceiling, Limit
+from torchstat_cli.gate.metrics import HEADLINE, METRICS, SUMMED_METRICS
 from torchstat_cli.gate.reading import closest
 from torchstat_cli.gate.snapshot import Made, Snapshot, module_paths, snapshot_of
 from torchstat_cli.gate.verdict import UNDECIDED, Check, ModelVerdict, State, worst
 from torchstat_cli.records import Profile
+
+_NO_RULE = Rule((), "nowhere")
 
 
 def take_snapshot(entry: ModelEntry, profile: Profile) -> Snapshot:
@@ -133,3 +136,58 @@ def failed_model(entry: ModelEntry, error: ModelstatError) -> ModelVerdict:
 def gone_model(name: str) -> ModelVerdict:
     """The verdict on a baseline entry that no configured model has."""
     return ModelVerdict(name, State.GONE)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What a model is compared with."""
+
+    base: Snapshot | None  # None: the model is new
+    fork: Snapshot | None = None  # at the merge base, with --against: what the branch inherited
+
+
+def judge_totals(rules: Rules, now: Snapshot, reference: Reference) -> Iterator[Check]:
+    """One check per measured metric of the whole model; those without a limit are reported only."""
+    base = reference.base.totals if reference.base else {}
+    fork = reference.fork.totals if reference.fork else {}
+    for metric in METRICS:
+        if metric in now.totals:
+            yield _check(metric, rules.get(metric, _NO_RULE), now.totals[metric], base.get(metric), fork.get(metric))
+
+
+def judge_modules(rules: Mapping[str, Rules], now: Snapshot, reference: Reference) -> Iterator[Check]:
+    """One check per limit on a part of the model."""
+    for glob, metrics in rules.items():
+        current = now.modules.get(glob, {})
+        base = reference.base.modules.get(glob, {}) if reference.base else {}
+        fork = reference.fork.modules.get(glob, {}) if reference.fork else {}
+        for metric, rule in metrics.items():
+            yield _check(metric, rule, current[metric], base.get(metric), fork.get(metric), glob)
+
+
+def _check(
+    metric: str, rule: Rule, current: int, base: int | None, fork: int | None, module: str | None = None
+) -> Check:
+    broken = tuple(limit for limit in rule.limits if _breaks(limit, current, base))
+    shown = module is not None or metric in HEADLINE or bool(rule.limits)
+    return Check(metric, _state(broken, current, base, fork), current, base, rule.limits, broken, module, shown)
+
+
+def _breaks(limit: Limit, current: int, base: int | None) -> bool:
+    """Equal passes. Growth needs a baseline; without one only ceilings can break."""
+    if isinstance(limit, Ceiling):
+        return current > limit.amount
+    return base is not None and current > limit.bound(base)
+
+
+def _state(broken: tuple[Limit, ...], current: int, base: int | None, fork: int | None) -> State:
+    if broken:
+        return State.INHERITED if _inherited(broken, current, fork) else State.FAIL
+    if base is None:
+        return State.NEW
+    return State.BETTER if current < base else State.PASS
+
+
+def _inherited(broken: tuple[Limit, ...], current: int, fork: int | None) -> bool:
+    """Whether every broken limit is a ceiling that was broken before this branch, and the branch added nothing."""
+    return fork is not None and current <= fork and all(isinstance(limit, Ceiling) for limit in broken)

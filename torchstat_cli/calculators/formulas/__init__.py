@@ -1,4 +1,4 @@
-"""Formulas by operator family; importing this package fills the registry of ``builtin.py``."""
+"""Formulas by operator family; importing this package fills the registry of ``registry.py``."""
 
 from torchstat_cli.calculators.formulas import (
     attention,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from math import prod
 
-from torchstat_cli.calculators.builtin import BUILTIN
 from torchstat_cli.calculators.counting import (
     DERIVED,
     additions,
@@ -14,6 +13,7 @@ from torchstat_cli.calculators.counting import (
     first_tensor,
     per_element,
 )
+from torchstat_cli.calculators.registry import BUILTIN
 from torchstat_cli.records import Cost, OpRecord, TensorRecord
 
 # Every product of matrices: each output element sums K products, K the last axis of the left operand.

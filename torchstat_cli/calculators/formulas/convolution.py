@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import prod
 
-from torchstat_cli.calculators.builtin import BUILTIN
 from torchstat_cli.calculators.counting import additions, argument, contraction, first_tensor
+from torchstat_cli.calculators.registry import BUILTIN
 from torchstat_cli.records import Cost, OpRecord, TensorRecord
 
 # weight is [Cout, Cin/groups, *kernel] of a plain and [Cin, Cout/groups, *kernel] of a transposed convolution, so the

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import inf
 
-from torchstat_cli.calculators.builtin import BUILTIN
 from torchstat_cli.calculators.counting import DERIVED, argument, contraction, per_element
+from torchstat_cli.calculators.registry import BUILTIN
 from torchstat_cli.records import Cost, OpRecord
 
 _MATMUL_FROM = 25  # torch takes the matmul way when either side has more vectors than this

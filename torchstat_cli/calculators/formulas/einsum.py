@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import prod
 
-from torchstat_cli.calculators.builtin import BUILTIN
 from torchstat_cli.calculators.counting import DERIVED, additions, argument, contraction
+from torchstat_cli.calculators.registry import BUILTIN
 from torchstat_cli.records import Cost, OpRecord, Shape
 
 Axes = dict[str, int]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from math import prod
 
-from torchstat_cli.calculators.builtin import BUILTIN
 from torchstat_cli.calculators.counting import DERIVED, argument, per_element
-from torchstat_cli.calculators.registry import XLA
+from torchstat_cli.calculators.registry import BUILTIN, XLA
 from torchstat_cli.records import Cost, OpRecord
 
 # One operation of XLA's instruction set, or one special function that no convention splits.

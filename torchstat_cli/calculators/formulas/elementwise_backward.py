@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from torchstat_cli.calculators.builtin import BUILTIN
 from torchstat_cli.calculators.counting import DERIVED, argument, per_element
 from torchstat_cli.calculators.formulas.elementwise import claim_steps
+from torchstat_cli.calculators.registry import BUILTIN
 from torchstat_cli.records import Cost, OpRecord
 
 # g is the gradient that arrives; comparisons that only choose between g and 0 count, the choice itself is free.

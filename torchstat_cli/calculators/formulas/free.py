@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torchstat_cli.calculators.builtin import BUILTIN
+from torchstat_cli.calculators.registry import BUILTIN
 
 # Listed although torch's "view" tag would find most of them: reshape, contiguous, to … copy only sometimes, and the
 # functional "_copy" twins carry no tag. Whether bytes move is the business of traffic.py, not of this file.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import ceil
 
-from torchstat_cli.calculators.builtin import BUILTIN
 from torchstat_cli.calculators.counting import DERIVED, first_tensor, per_element
+from torchstat_cli.calculators.registry import BUILTIN
 from torchstat_cli.records import Cost, OpRecord, Shape
 
 # One blend of two neighbours is w0 * x0 + w1 * x1, three operations: linear takes 1 blend, bilinear 3, trilinear 7.

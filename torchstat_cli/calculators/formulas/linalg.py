@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import inf
 
-from torchstat_cli.calculators.builtin import BUILTIN
 from torchstat_cli.calculators.counting import DERIVED, argument, contraction, first_tensor, is_complex, per_element
+from torchstat_cli.calculators.registry import BUILTIN
 from torchstat_cli.records import Cost, OpRecord
 
 _SOURCE = "Golub & Van Loan, Matrix Computations, leading terms"

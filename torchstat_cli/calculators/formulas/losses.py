@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from torchstat_cli.calculators.builtin import BUILTIN
 from torchstat_cli.calculators.counting import DERIVED, argument, first_tensor, per_element
+from torchstat_cli.calculators.registry import BUILTIN
 from torchstat_cli.records import Cost, OpRecord
 
 _NONE, _MEAN, _SUM = range(3)  # torch's numbers of the reductions

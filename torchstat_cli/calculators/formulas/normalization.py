@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import prod
 
-from torchstat_cli.calculators.builtin import BUILTIN
 from torchstat_cli.calculators.counting import DERIVED, argument, first_tensor
+from torchstat_cli.calculators.registry import BUILTIN
 from torchstat_cli.records import Cost, OpRecord
 
 # N elements in R groups that share a mean and a variance. Mean: N - R additions, R divisions. Variance: subtract N,

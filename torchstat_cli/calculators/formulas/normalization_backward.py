@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import prod
 
-from torchstat_cli.calculators.builtin import BUILTIN
 from torchstat_cli.calculators.counting import DERIVED, additions, argument, first_tensor
+from torchstat_cli.calculators.registry import BUILTIN
 from torchstat_cli.records import Cost, OpRecord
 
 # N elements, R groups with statistics of their own, D elements of weight and bias. x^ = (x - mean) * rstd is 2N.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import prod
 
-from torchstat_cli.calculators.builtin import BUILTIN
 from torchstat_cli.calculators.counting import DERIVED, additions, ceil_div, first_tensor, per_element
+from torchstat_cli.calculators.registry import BUILTIN
 from torchstat_cli.records import Cost, OpRecord, Shape
 
 # A window of K elements takes K - 1 comparisons or additions; a mean divides once more. Padding counts as elements.

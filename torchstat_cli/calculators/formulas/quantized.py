@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from math import prod
 
-from torchstat_cli.calculators.builtin import BUILTIN
 from torchstat_cli.calculators.counting import DERIVED, contraction, first_tensor, per_element
 from torchstat_cli.calculators.formulas.elementwise import claim_steps
 from torchstat_cli.calculators.formulas.recurrent import GRU, LSTM, PLAIN, CellKind, framework_sizes
+from torchstat_cli.calculators.registry import BUILTIN
 from torchstat_cli.records import Cost, OpRecord, TensorRecord
 
 claim_steps(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from torchstat_cli.calculators.builtin import BUILTIN
 from torchstat_cli.calculators.counting import DERIVED, additions, argument, first_tensor, tensors_of
 from torchstat_cli.calculators.formulas.recurrent import GRU, LSTM, PLAIN, CellKind, Layers, forward_cost
+from torchstat_cli.calculators.registry import BUILTIN
 from torchstat_cli.records import Cost, OpRecord
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import inf
 
-from torchstat_cli.calculators.builtin import BUILTIN
 from torchstat_cli.calculators.counting import DERIVED, argument, axes, length_along, per_element, tensors_of
+from torchstat_cli.calculators.registry import BUILTIN
 from torchstat_cli.records import Cost, OpRecord
 
 # N elements joined into R results take N - R additions, products or comparisons.

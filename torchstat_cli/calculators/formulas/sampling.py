@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from torchstat_cli.calculators.builtin import BUILTIN
 from torchstat_cli.calculators.counting import DERIVED, argument, ceil_log2, contraction
+from torchstat_cli.calculators.registry import BUILTIN
 from torchstat_cli.records import Cost, OpRecord
 
 _BILINEAR, _NEAREST, _BICUBIC = range(3)  # torch's numbers of the interpolation modes

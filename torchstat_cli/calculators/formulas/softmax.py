@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from torchstat_cli.calculators.builtin import BUILTIN
 from torchstat_cli.calculators.counting import DERIVED, argument, length_along
+from torchstat_cli.calculators.registry import BUILTIN
 from torchstat_cli.records import Cost, OpRecord
 
 # N elements in R rows. Softmax: max N - R, subtract N, exp N, sum N - R, divide N = 5N - 2R.

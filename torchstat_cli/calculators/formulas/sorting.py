@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from torchstat_cli.calculators.builtin import BUILTIN
 from torchstat_cli.calculators.counting import argument, ceil_log2, first_tensor, length_along, per_element
+from torchstat_cli.calculators.registry import BUILTIN
 from torchstat_cli.records import Cost, OpRecord
 
 _SOURCE = "comparison sort, n * ceil(log2 n) comparisons"

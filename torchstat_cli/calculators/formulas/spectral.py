@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import ceil, log2, prod
 from typing import Any
 
-from torchstat_cli.calculators.builtin import BUILTIN
 from torchstat_cli.calculators.counting import argument, axes
+from torchstat_cli.calculators.registry import BUILTIN
 from torchstat_cli.records import Cost, OpRecord, Shape
 
 _SOURCE = "Cooley-Tukey, as benchFFT counts: 5 n log2 n, half for real data"

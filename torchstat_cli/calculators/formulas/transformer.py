@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from torchstat_cli.calculators.builtin import BUILTIN
 from torchstat_cli.calculators.counting import DERIVED, argument
 from torchstat_cli.calculators.formulas.attention import Attention, forward_cost
 from torchstat_cli.calculators.formulas.normalization import normalization_flops
+from torchstat_cli.calculators.registry import BUILTIN
 from torchstat_cli.records import Cost, OpRecord
 
 
