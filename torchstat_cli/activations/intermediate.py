@@ -27,6 +27,7 @@ from torchstat_cli.activations.selection.naming import ModuleTable
 from torchstat_cli.activations.values import copy_tensor, pad_nested
 from torchstat_cli.errors import SelectionError
 from torchstat_cli.torch_access.eager import eagerly
+from torchstat_cli.torch_access.interrupts import held_back
 from torchstat_cli.torch_access.trees import map_tensors
 from torchstat_cli.torch_access.wrappers import refuse, unwrap
 
@@ -79,20 +80,31 @@ class IntermediateExtractorBase:
 
         While hooked, compiled parts of models run as plain Python: code compiled earlier would ignore the hooks.
         """
-        if not self.hook_handles:
-            self._session.enter_context(eagerly(self.model))
-        for name in self.layer_list:
-            if name not in self.hook_handles:
-                module = self._table.modules[self._table.first_path(name)]
-                refuse(module)
-                self.hook_handles[name] = module.register_forward_hook(self.create_hook(name))
+        modules = {name: self._table.modules[self._table.first_path(name)] for name in self.layer_list}
+        for module in modules.values():
+            refuse(module)
+        try:
+            with held_back():
+                if not self.hook_handles:
+                    self._begin()
+                for name, module in modules.items():
+                    if name not in self.hook_handles:
+                        self.hook_handles[name] = module.register_forward_hook(self.create_hook(name))
+        except BaseException:
+            self.detach_hooks()
+            raise
+
+    def _begin(self) -> None:
+        """What is in place while any hook is."""
+        self._session.enter_context(eagerly(self.model))
 
     def detach_hooks(self) -> None:
         """Remove this extractor's hooks."""
-        for handle in self.hook_handles.values():
-            handle.remove()
-        self.hook_handles.clear()
-        self._session.close()
+        with held_back():
+            for handle in self.hook_handles.values():
+                handle.remove()
+            self.hook_handles.clear()
+            self._session.close()
 
     def clear_all_hooks(self) -> None:
         """Remove all hooks of this extractor from the model; other people's hooks are none of its business."""
@@ -146,12 +158,11 @@ class IntermediateExtractor(IntermediateExtractorBase):
         self.mask: Any = None
         self._dtypes: dict[str, str] = {}  # layer -> dtype that numpy lacks
 
-    def register_hooks(self) -> None:
-        """Hook every layer of the list, and the model itself for its mask."""
-        if not self.hook_handles:
-            handle = unwrap(self.model).register_forward_pre_hook(self._notice_mask, with_kwargs=True)
-            self._session.callback(handle.remove)
-        super().register_hooks()
+    def _begin(self) -> None:
+        super()._begin()
+        # The model's own inputs are watched for its mask.
+        handle = unwrap(self.model).register_forward_pre_hook(self._notice_mask, with_kwargs=True)
+        self._session.callback(handle.remove)
 
     def _notice_mask(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._nested_masks.clear()

@@ -27,6 +27,7 @@ from torchstat_cli.capture.values.twins import copy_parameters, copy_state, put_
 from torchstat_cli.errors import ForwardError, InputError, UsageError
 from torchstat_cli.records import Event, Recording
 from torchstat_cli.torch_access.eager import without_compiler, without_fast_paths
+from torchstat_cli.torch_access.interrupts import held_back, let_through
 from torchstat_cli.torch_access.process import one_guest_at_a_time, untouched_generators
 from torchstat_cli.torch_access.reach import Reach, replace_tensors
 from torchstat_cli.torch_access.restoring import untouched
@@ -71,24 +72,29 @@ class Session:
     def __enter__(self) -> Session:
         if self._open:
             raise UsageError("this session is already open", "leave it first, or open another on the same model")
-        with ExitStack() as stack:
-            stack.callback(setattr, self, "_open", False)
-            self._open = True
-            stack.enter_context(without_compiler())
-            stack.enter_context(control_flow_by_parts())
-            stack.enter_context(without_fast_paths())
-            stack.callback(self.hooks.detach)
-            self.hooks.attach()
-            _open.tapes.append(self.tape)
-            stack.callback(_open.tapes.remove, self.tape)
-            stack.enter_context(self.tape)
-            self._stack = stack.pop_all()
+        try:
+            with held_back(), ExitStack() as stack:
+                stack.callback(setattr, self, "_open", False)
+                self._open = True
+                stack.enter_context(without_compiler())
+                stack.enter_context(control_flow_by_parts())
+                stack.enter_context(without_fast_paths())
+                stack.callback(self.hooks.detach)
+                self.hooks.attach()
+                _open.tapes.append(self.tape)
+                stack.callback(_open.tapes.remove, self.tape)
+                stack.enter_context(self.tape)
+                self._stack = stack.pop_all()
+        except BaseException:
+            self.__exit__(None, None, None)  # an interrupt that was held back comes when all is in place
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._stack.close()
+        with held_back():
+            self._stack.close()
 
     def recording(self) -> Recording:
         """What was seen.
@@ -184,8 +190,7 @@ def prepared_run(
     values = KnownValues(assume=assume) if on_meta else None
     session = Session(model, knows, memo=memo, values=values)
     paused = [tape for tape in _open.tapes if not tape.paused]
-    with ExitStack() as stack:
-        stack.enter_context(one_guest_at_a_time())
+    with one_guest_at_a_time(), held_back(), ExitStack() as stack:
         for tape in paused:
             tape.paused = True
             stack.callback(setattr, tape, "paused", False)
@@ -208,7 +213,8 @@ def prepared_run(
         if any(module.training is not training for module in modules):
             with suppress(NotImplementedError):  # an exported module keeps the mode in which it was exported
                 model.train(training)
-        yield PreparedRun(session, model, *inputs)
+        with let_through():
+            yield PreparedRun(session, model, *inputs)
 
 
 def _without_gradient(tensor: torch.Tensor) -> torch.Tensor:

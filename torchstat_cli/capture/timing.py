@@ -15,7 +15,8 @@ from torch import nn
 
 from torchstat_cli.capture.instrumentation.leaves import Site, find_sites
 from torchstat_cli.capture.values.twins import copy_state
-from torchstat_cli.torch_access.process import untouched_generators
+from torchstat_cli.torch_access.interrupts import held_back, let_through
+from torchstat_cli.torch_access.process import one_guest_at_a_time, untouched_generators
 from torchstat_cli.torch_access.restoring import untouched
 
 WARM_UP = 2  # runs that are not counted
@@ -33,7 +34,7 @@ def time_modules(
         training: train mode instead of eval.
     """
     runs: list[dict[str, float]] = []
-    with ExitStack() as stack:
+    with one_guest_at_a_time(), held_back(), ExitStack() as stack:
         stack.enter_context(untouched_generators())
         inputs: list[Any] = [args, kwargs]
         copy_state(stack.enter_context(untouched(model.modules(), [inputs])))
@@ -42,6 +43,7 @@ def time_modules(
             model.train(training)
         stack.enter_context(torch.inference_mode())
         clocks = _Clocks(find_sites(model))
+        stack.enter_context(let_through())
         for _ in range(WARM_UP + REPEATS):
             clocks.own.clear()
             model(*args, **kwargs)

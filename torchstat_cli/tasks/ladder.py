@@ -17,6 +17,7 @@ from torchstat_cli.records import Profile, Recording
 from torchstat_cli.tasks.provenance import run_provenance
 from torchstat_cli.tasks.rungs import Origin, Rung
 from torchstat_cli.tasks.settings import Settings
+from torchstat_cli.torch_access.interrupts import held_back, let_through
 from torchstat_cli.torch_access.process import without_collection
 
 RealRung = Callable[[int], Rung]
@@ -74,7 +75,7 @@ def _with_reason(error: ForwardError | PlacementError, failure: Exception) -> Ex
 
 
 def _attempt(rung: Rung, settings: Settings, origin: Origin, *, assume: bool = False) -> Profile:
-    with without_collection():
+    with held_back(), without_collection(), let_through():
         return _profile(rung, _record(rung, settings, assume=assume), settings, origin)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from torchstat_cli.torch_access.interrupts import held_back, let_through
 from torchstat_cli.torch_access.patching import Switch
 
 
@@ -46,12 +47,12 @@ def untouched_process(import_path: Sequence[str] = ()) -> Iterator[None]:
     Args:
         import_path: folders placed first on ``sys.path`` inside.
     """
-    with one_guest_at_a_time(), untouched_generators():
+    with one_guest_at_a_time(), held_back(), untouched_generators():
         path, directory = list(sys.path), os.getcwd()
         dtype, grad = torch.get_default_dtype(), torch.is_grad_enabled()
         sys.path[:0] = import_path
         try:
-            with redirect_stdout(sys.stderr):
+            with redirect_stdout(sys.stderr), let_through():
                 yield
         finally:
             sys.path[:] = path

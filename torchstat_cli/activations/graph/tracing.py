@@ -19,6 +19,7 @@ from torchstat_cli.activations.runtime.function_mode import OperatorMode, listen
 from torchstat_cli.activations.selection.leaves import TracerOptions, is_library_leaf, with_timm_leaves
 from torchstat_cli.activations.selection.naming import ModuleTable, Numbering, TorchvisionNumbering, TrueNumbering
 from torchstat_cli.errors import ModelError
+from torchstat_cli.torch_access.interrupts import held_back
 from torchstat_cli.torch_access.process import one_guest_at_a_time, untouched_generators
 from torchstat_cli.torch_access.restoring import same_buffers, same_modes, untouched
 from torchstat_cli.torch_access.trees import tensors_in
@@ -199,7 +200,8 @@ def _borrowed(root: nn.Module) -> Iterator[None]:
     """Restore what a forward pass on placeholders may store on the model, and write to it."""
     modules = [module for module in root.modules() if not isinstance(module, torch.jit.ScriptModule)]
     # Library modules are leaves of a trace: their forward does not run, their buffers cannot change.
-    with untouched(modules), same_buffers(module for module in modules if not is_library_leaf(module)):
+    # torch.fx puts what it replaced back as it finds it: an interrupt in the middle would leave it.
+    with held_back(), untouched(modules), same_buffers(module for module in modules if not is_library_leaf(module)):
         yield
 
 

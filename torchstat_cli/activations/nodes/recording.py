@@ -21,6 +21,7 @@ from torchstat_cli.activations.selection.language import Part
 from torchstat_cli.activations.selection.leaves import TracerOptions
 from torchstat_cli.activations.selection.naming import ModuleTable
 from torchstat_cli.torch_access.eager import eagerly
+from torchstat_cli.torch_access.interrupts import held_back, let_through
 from torchstat_cli.torch_access.process import one_guest_at_a_time, untouched_generators
 from torchstat_cli.torch_access.restoring import same_buffers, same_modes, untouched
 from torchstat_cli.torch_access.trees import tensors_in
@@ -120,13 +121,15 @@ def in_mode(model: nn.Module, training: bool) -> Iterator[None]:
     modules = [module for module in root.modules() if not isinstance(module, torch.jit.ScriptModule)]
     with (
         one_guest_at_a_time(),
+        held_back(),
         untouched_generators(),
         same_modes(root),
         untouched(modules),
         same_buffers(root.modules()),
     ):
         root.train(training)
-        yield
+        with let_through():
+            yield
 
 
 def module_nodes(model: nn.Module) -> tuple[NodeRecord, ...]:

@@ -14,6 +14,7 @@ from torch.utils.hooks import RemovableHandle
 from torchstat_cli.activations.events import Event
 from torchstat_cli.activations.selection.naming import ModuleTable
 from torchstat_cli.errors import ModelError
+from torchstat_cli.torch_access.interrupts import held_back
 
 
 class ModuleListener(Protocol):
@@ -50,17 +51,19 @@ class ModuleHooks:
         """
         handles: list[RemovableHandle] = []
         try:
-            for path in paths:
-                module = self._table.modules[path]
-                _refuse_script(path, module)
-                handles.append(module.register_forward_pre_hook(self._before(path), with_kwargs=True))
-                handles.append(module.register_forward_hook(self._after(failures), with_kwargs=True))
-                if failures:
-                    handles.append(module.register_forward_hook(self._last, always_call=True))
+            with held_back():
+                for path in paths:
+                    module = self._table.modules[path]
+                    _refuse_script(path, module)
+                    handles.append(module.register_forward_pre_hook(self._before(path), with_kwargs=True))
+                    handles.append(module.register_forward_hook(self._after(failures), with_kwargs=True))
+                    if failures:
+                        handles.append(module.register_forward_hook(self._last, always_call=True))
             yield
         finally:
-            for handle in handles:
-                handle.remove()
+            with held_back():
+                for handle in handles:
+                    handle.remove()
             self._running.clear()
             self._returned.clear()
 
