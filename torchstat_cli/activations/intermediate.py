@@ -27,7 +27,7 @@ from torchstat_cli.activations.selection.naming import ModuleTable
 from torchstat_cli.activations.values import copy_tensor, pad_nested
 from torchstat_cli.errors import SelectionError
 from torchstat_cli.torch_access.eager import eagerly
-from torchstat_cli.torch_access.interrupts import held_back
+from torchstat_cli.torch_access.interrupts import held_back, to_the_end
 from torchstat_cli.torch_access.trees import map_tensors
 from torchstat_cli.torch_access.wrappers import refuse, unwrap
 
@@ -100,11 +100,13 @@ class IntermediateExtractorBase:
 
     def detach_hooks(self) -> None:
         """Remove this extractor's hooks."""
-        with held_back():
-            for handle in self.hook_handles.values():
-                handle.remove()
-            self.hook_handles.clear()
-            self._session.close()
+        to_the_end(self._detach)
+
+    def _detach(self) -> None:
+        for handle in self.hook_handles.values():
+            handle.remove()
+        self.hook_handles.clear()
+        self._session.close()
 
     def clear_all_hooks(self) -> None:
         """Remove all hooks of this extractor from the model; other people's hooks are none of its business."""
@@ -119,7 +121,11 @@ class IntermediateExtractorBase:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.detach_hooks()
+        try:
+            self.detach_hooks()
+        except BaseException:  # an interrupt on the way
+            self.detach_hooks()
+            raise
 
 
 def _layers(selectors: Sequence[Selector], table: ModuleTable) -> list[str]:

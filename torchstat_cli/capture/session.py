@@ -27,7 +27,7 @@ from torchstat_cli.capture.values.twins import copy_parameters, copy_state, put_
 from torchstat_cli.errors import ForwardError, InputError, UsageError
 from torchstat_cli.records import Event, Recording
 from torchstat_cli.torch_access.eager import without_compiler, without_fast_paths
-from torchstat_cli.torch_access.interrupts import held_back, let_through
+from torchstat_cli.torch_access.interrupts import held_back, let_through, to_the_end
 from torchstat_cli.torch_access.process import one_guest_at_a_time, untouched_generators
 from torchstat_cli.torch_access.reach import Reach, replace_tensors
 from torchstat_cli.torch_access.restoring import untouched
@@ -93,8 +93,7 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        with held_back():
-            self._stack.close()
+        to_the_end(self._stack.close)
 
     def recording(self) -> Recording:
         """What was seen.

@@ -110,6 +110,21 @@ def held_back() -> Iterator[None]:
                 _signals.deliver()
 
 
+def to_the_end(action: Callable[[], object]) -> None:
+    """Run ``action`` with signals held back; once more where one came before they were.
+
+    Args:
+        action: takes something away; a second time it finds nothing left to do.
+    """
+    try:
+        with held_back():
+            action()
+    except BaseException:
+        with held_back():
+            action()
+        raise
+
+
 @contextmanager
 def let_through() -> Iterator[None]:
     """Within a section: foreign code runs that may be interrupted, once: from then on the section is closed."""

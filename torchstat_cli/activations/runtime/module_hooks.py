@@ -14,7 +14,7 @@ from torch.utils.hooks import RemovableHandle
 from torchstat_cli.activations.events import Event
 from torchstat_cli.activations.selection.naming import ModuleTable
 from torchstat_cli.errors import ModelError
-from torchstat_cli.torch_access.interrupts import held_back
+from torchstat_cli.torch_access.interrupts import held_back, to_the_end
 
 
 class ModuleListener(Protocol):
@@ -28,6 +28,11 @@ class ModuleListener(Protocol):
 
     def failed(self, event: Event) -> None:
         """A module has raised, and the model may go on without it."""
+
+
+def _remove(handles: list[RemovableHandle]) -> None:
+    for handle in handles:
+        handle.remove()
 
 
 class ModuleHooks:
@@ -61,9 +66,7 @@ class ModuleHooks:
                         handles.append(module.register_forward_hook(self._last, always_call=True))
             yield
         finally:
-            with held_back():
-                for handle in handles:
-                    handle.remove()
+            to_the_end(lambda: _remove(handles))
             self._running.clear()
             self._returned.clear()
 
