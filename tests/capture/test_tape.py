@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from tests.capture.modules import ROWS
+from torchstat_cli.capture.dispatch.keys import Call, Execute, Outcome
 from torchstat_cli.capture.dispatch.memo import Memo
 from torchstat_cli.capture.tape import OperatorTape
+from torchstat_cli.capture.values.known import KnownValues
 
 
 def everything(name: str, overload: str, tags: Collection[str]) -> bool:
@@ -65,6 +67,22 @@ def test_parameters_given_to_operators_are_touched() -> None:
         torch.stack([used, ROWS])
     assert tape.touched == {id(used)}
     assert id(unused) not in tape.touched
+
+
+def test_known_values_are_handed_every_operator_once() -> None:
+    """The tape gives away a call and its way to run it, and takes what comes back."""
+    handed: list[str] = []
+
+    class Passing(KnownValues):
+        def run(self, call: Call, execute: Execute) -> Outcome:
+            handed.append(str(call.func))
+            return execute(call)
+
+    rows, weight, bias = (torch.empty(shape, device="meta") for shape in ((2, 4), (3, 4), (3,)))
+    with torch.inference_mode(), OperatorTape([0], nothing, Memo(), Passing()) as tape:
+        torch.nn.functional.linear(rows, weight, bias)
+    assert handed == ["aten.linear.default", "aten.t.default", "aten.addmm.default"]  # whole, and by its parts
+    assert calls(tape) == {"aten.t": 1, "aten.addmm": 1}
 
 
 def test_paused_tape_records_nothing() -> None:

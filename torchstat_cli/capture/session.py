@@ -202,8 +202,8 @@ def prepared_run(
             home = home_of(model)
             stack.enter_context(autocast_on_meta(home))
             stack.enter_context(types_as_at_home(home))
-            session.note_twins(put_on_meta(reach, values))
-            stack.enter_context(literals_keep_values(values))
+            session.note_twins(put_on_meta(reach, values.store))
+            stack.enter_context(literals_keep_values(values.store))
         else:
             copy_state(reach)
         if learns:

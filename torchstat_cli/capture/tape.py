@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch.nn import Parameter
 
-from torchstat_cli.capture.dispatch.calls import argument_tensors, describe_call, operator_name, traits
+from torchstat_cli.capture.dispatch.calls import Traits, operator_name, traits
 from torchstat_cli.capture.dispatch.higher_order import GoesOn, describe_higher_order, run_higher_order
-from torchstat_cli.capture.dispatch.keys import call_key
+from torchstat_cli.capture.dispatch.keys import Call, Execute, Outcome, keyed_call, keyless_call
 from torchstat_cli.capture.dispatch.memo import Memo
 from torchstat_cli.capture.memory.liveness import Liveness
 from torchstat_cli.capture.memory.transients import Transients
@@ -29,10 +29,9 @@ _PLAIN_TYPES = frozenset((torch.Tensor, Parameter))
 class _Way:
     """How a tape runs an operator; settled at its first call."""
 
-    view: OpRecord | None  # the record of every call, for a view
-    decompose: bool  # a composite that the calculators do not know, but whose parts they may
-    mutable: bool
-    data_dependent: bool
+    traits: Traits
+    make_call: Callable[[OpOverload, Traits, tuple[Any, ...], dict[str, Any]], Call]  # keyed where the memo runs it
+    execute: Execute | None  # None for a composite that the calculators do not know, but whose parts they may
 
 
 class OperatorTape(TorchDispatchMode):
@@ -95,32 +94,35 @@ class OperatorTape(TorchDispatchMode):
             return func(*args, **kwargs)
         if types and any(kind not in _PLAIN_TYPES and _has_own_dispatch(kind) for kind in types):
             return NotImplemented  # a tensor subclass first turns the call into calls on plain tensors
-        if isinstance(func, HigherOrderOperator):
-            record, result = self._run_higher_order(func, args, kwargs)
-        else:
+        if isinstance(func, OpOverload):
             record, result = self._run(func, args, kwargs)
+        else:
+            record, result = self._run_higher_order(func, args, kwargs)
         if record is not None:
             module = self._running[-1] if self.locate is None else self.locate(args)
-            number = id(record)
-            self._records[number] = record
-            call = number, module
-            self._calls[call] = self._calls.get(call, 0) + 1
-            if module not in self.first_event:
-                self.first_event[module] = len(self.first_event)
+            try:
+                self._calls[id(record), module] += 1
+            except KeyError:
+                self._begin_event(record, module)
             if self.liveness is not None:
                 inside = 0
-                if self.transients is not None and not isinstance(func, HigherOrderOperator):
+                if self.transients is not None and isinstance(func, OpOverload):
                     inside = self.transients.of(func, args, kwargs, record)
                 self.liveness.after(record, module, result, inside)
         return result
+
+    def _begin_event(self, record: OpRecord, module: int) -> None:
+        """The first call of ``record`` in the module."""
+        self._calls[id(record), module] = 1
+        self._records[id(record)] = record  # kept, so that no other record gets its id
+        if module not in self.first_event:
+            self.first_event[module] = len(self.first_event)
 
     def begin_phase(self) -> None:
         """Count operators afresh, in a phase of their own; ``events`` are those of the current phase."""
         self._calls = {}
 
-    def _run_higher_order(
-        self, func: HigherOrderOperator, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[OpRecord | None, Any]:
+    def _run_higher_order(self, func: HigherOrderOperator, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Outcome:
         with self:
             by_parts, result = run_higher_order(func, args, kwargs, self.goes_on)
         if by_parts:
@@ -128,71 +130,33 @@ class OperatorTape(TorchDispatchMode):
         result = func(*args, **kwargs)
         return describe_higher_order(func, args, kwargs, result), result
 
-    def _run(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[OpRecord | None, Any]:
-        """The call's record and result; no record where the call was decomposed into calls that have their own."""
+    def _run(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Outcome:
         way = self._ways.get(func) or self._choose_way(func)
-        entry = None
-        if way.view is not None or way.decompose:
-            tensors = argument_tensors(args, kwargs)
-        else:
-            key, tensors = call_key(func, args, kwargs)
-            entry = self._memo.find(key)
-        for tensor in tensors:
+        call = way.make_call(func, way.traits, args, kwargs)
+        for tensor in call.tensors:
             if type(tensor) is Parameter:
                 self.touched.add(id(tensor))
-        values = self._values
-        if values is None:
-            if entry is not None:
-                return self._memo.repeat(entry, func, args, kwargs, tensors)
-            return self._execute(way, func, args, kwargs)
-        if values.stand_aside(tensors, writes=way.mutable):  # by far the most calls
-            if way.view is not None:
-                return way.view, func(*args, **kwargs)
-            if entry is not None and not way.data_dependent:
-                return self._memo.repeat(entry, func, args, kwargs, tensors)
-        return self._run_beside(values, way, func, args, kwargs)
-
-    def _run_beside(
-        self, values: KnownValues, way: _Way, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[OpRecord | None, Any]:
-        """The same where known values may answer, or have to be kept up to date."""
-        if values.must_move(func, args, kwargs):
-            if values.writes_known(func, args, kwargs):
-                result = values.write(func, args, kwargs)
-                return describe_call(func, args, kwargs, result), result
-            args, kwargs = values.on_meta(func, args, kwargs)
-        tensors = argument_tensors(args, kwargs)
-        if values.must_answer(func, args, tensors):
-            return self._answered(func, args, kwargs, values.answer(func, args, kwargs))
-        try:
-            record, result = self._execute(way, func, args, kwargs)
-        except (RuntimeError, NotImplementedError) as error:
-            if not values.may_rescue(tensors, error):
-                raise
-            return self._answered(func, args, kwargs, values.answer(func, args, kwargs))
-        values.follow(func, args, kwargs, tensors, result)
-        return record, result
-
-    def _answered(
-        self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
-    ) -> tuple[OpRecord, Any]:
-        return traits(func).view or describe_call(func, args, kwargs, result), result
-
-    def _execute(
-        self, way: _Way, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[OpRecord | None, Any]:
-        if way.view is not None:
-            return way.view, func(*args, **kwargs)
-        if way.decompose:
-            with self:
-                return None, func.decompose(*args, **kwargs)
-        return self._memo.call(func, args, kwargs)
+        execute = way.execute or self._decompose
+        return execute(call) if self._values is None else self._values.run(call, execute)
 
     def _choose_way(self, func: OpOverload) -> _Way:
         general = traits(func)
-        known = not general.composite or self._knows(operator_name(func), func._overloadname, general.tags)
-        way = self._ways[func] = _Way(general.view, not known, general.mutable, general.data_dependent)
+        if general.view is not None:
+            way = _Way(general, keyless_call, _run_view)
+        elif general.composite and not self._knows(operator_name(func), func._overloadname, general.tags):
+            way = _Way(general, keyless_call, None)
+        else:
+            way = _Way(general, keyed_call, self._memo.run)
+        self._ways[func] = way
         return way
+
+    def _decompose(self, call: Call) -> Outcome:
+        with self:
+            return None, call.func.decompose(*call.args, **call.kwargs)
+
+
+def _run_view(call: Call) -> Outcome:
+    return call.traits.view, call.func(*call.args, **call.kwargs)
 
 
 def _goes_on(condition: Any, rounds: int) -> bool:

@@ -21,7 +21,7 @@ def observed(function: Callable[[Callable[[Any], Tensor]], Any]) -> Any:
     values = KnownValues()
     tape = OperatorTape([0], lambda name, overload, tags: True, Memo(), values)
     with torch.inference_mode(), tape:
-        return function(lambda numbers: values.twin(torch.tensor(numbers)))
+        return function(lambda numbers: values.store.twin(torch.tensor(numbers)))
 
 
 def unknown(*shape: int) -> Tensor:
@@ -80,14 +80,14 @@ def test_writing_through_a_view_changes_the_base_and_the_other_views() -> None:
 def test_writing_to_the_twin_leaves_the_original_alone() -> None:
     original, values = torch.tensor([1, 2]), KnownValues()
     with torch.inference_mode(), OperatorTape([0], lambda *_: True, Memo(), values):
-        values.twin(original).zero_()
+        values.store.twin(original).zero_()
     assert original.tolist() == [1, 2]
 
 
 def test_one_tensor_has_one_twin() -> None:
     original, values = torch.tensor([1, 2]), KnownValues()
-    assert values.twin(original) is values.twin(original)
-    assert values.twin(original) is not values.twin(original.clone())
+    assert values.store.twin(original) is values.store.twin(original)
+    assert values.store.twin(original) is not values.store.twin(original.clone())
 
 
 # Forgetting
@@ -165,16 +165,37 @@ def test_unknown_values_are_never_made_up(ask: Callable[[], Any]) -> None:
 
 def test_large_tensors_are_not_kept() -> None:
     values = KnownValues()
-    twin = values.twin(torch.zeros(513, 512))  # one row more than 2 ** 18
+    twin = values.store.twin(torch.zeros(513, 512))  # one row more than 2 ** 18
     with torch.inference_mode(), OperatorTape([0], lambda *_: True, Memo(), values), pytest.raises(ValueUnknownError):
         twin.sum().item()
 
 
 def test_values_die_with_their_tensors() -> None:
     values = KnownValues()
-    twin = values.twin(torch.tensor([1]))
+    twin = values.store.twin(torch.tensor([1]))
     del twin
-    assert values._values == {}
+    assert len(values.store) == 0
+
+
+# Packed sequences
+
+
+def pack(lengths: Tensor) -> Tensor:
+    """The rows at every step of sequences of 3 and 2 steps: 2, 2 and 1."""
+    return torch._pack_padded_sequence(unknown(3, 2, 4), lengths, False)[1]
+
+
+@pytest.mark.parametrize("place", ["real", "meta"])
+def test_known_lengths_pack_a_sequence_and_count_as_an_answer_on_meta_alone(place: str) -> None:
+    values, lengths = KnownValues(), torch.tensor([3, 2])
+    with torch.inference_mode(), OperatorTape([0], lambda *_: True, Memo(), values):
+        rows = pack(lengths if place == "real" else values.store.twin(lengths))
+    assert (rows.tolist(), values.used) == ([2, 2, 1], place == "meta")
+
+
+def test_unknown_lengths_pack_nothing() -> None:
+    with pytest.raises(ValueUnknownError, match="_pack_padded_sequence needs the lengths of sequences"):
+        observed(lambda known: pack(unknown(2).long()))
 
 
 # In whole models

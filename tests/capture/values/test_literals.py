@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 import torchstat_cli as ms
-from torchstat_cli.capture.values.known import KnownValues
 from torchstat_cli.capture.values.literals import literals_keep_values
+from torchstat_cli.capture.values.store import ValueStore
 from torchstat_cli.errors import ForwardError
 
 
@@ -50,6 +50,6 @@ def test_boolean_lists_and_single_lists_do_too() -> None:
 
 def test_indexing_is_put_back() -> None:
     before = vars(Tensor).get("__getitem__"), Tensor.__getitem__
-    with pytest.raises(RuntimeError, match="stop"), literals_keep_values(KnownValues()):
+    with pytest.raises(RuntimeError, match="stop"), literals_keep_values(ValueStore()):
         raise RuntimeError("stop")
     assert (vars(Tensor).get("__getitem__"), Tensor.__getitem__) == before

@@ -7,8 +7,7 @@ import torch
 from torch import nn
 
 from tests.capture.modules import ROWS, Custom
-from torchstat_cli.capture.values.known import KnownValues
-from torchstat_cli.capture.values.store import meta_like
+from torchstat_cli.capture.values.store import ValueStore, meta_like
 from torchstat_cli.capture.values.twins import copy_state, put_on_meta
 from torchstat_cli.torch_access.restoring import untouched
 
@@ -40,7 +39,7 @@ def test_everything_a_module_holds_goes_to_meta_and_comes_back() -> None:
     model[0].anchor = torch.ones(2)
     before = {name: id(tensor) for name, tensor in model.state_dict(keep_vars=True).items()}
     with untouched(tuple(model.modules())) as reach:
-        twins = put_on_meta(reach, KnownValues())
+        twins = put_on_meta(reach, ValueStore())
         assert all(tensor.is_meta for tensor in (*model.parameters(), *model.buffers()))
         assert model[0].weight is model[1].weight is model[0].cache[0]
         assert model[0].cache[1][0].is_meta
@@ -70,5 +69,5 @@ def test_optional_buffers_stay_none() -> None:
     with untouched(tuple(model.modules())) as reach:
         copy_state(reach)
         assert model.nothing is None
-        put_on_meta(reach, KnownValues())
+        put_on_meta(reach, ValueStore())
         assert model.nothing is None

@@ -20,6 +20,16 @@ _TAGS = {
     torch.Tag.data_dependent_output: "data_dependent_output",
 }
 
+_ON_CPU = {
+    "_pack_padded_sequence": "lengths",
+    "_pad_packed_sequence": "batch_sizes",
+    "gru": "batch_sizes",
+    "lstm": "batch_sizes",
+    "rnn_relu": "batch_sizes",
+    "rnn_tanh": "batch_sizes",
+}
+"""Operators on packed sequences, and the argument that lies on the CPU whatever the device."""
+
 
 class _StorageNumbers:
     """Number storages by first appearance, so that equal calls get equal records."""
@@ -115,6 +125,7 @@ class Traits:
     repeatable: bool  # gives the same values each time: not random
     uninitialised: bool  # gives memory as it was found: any values are as good
     mutable: bool  # writes to an argument
+    on_cpu: int | None  # position of the argument that lies on the CPU whatever the device
 
 
 @cache
@@ -131,7 +142,13 @@ def traits(func: OpOverload) -> Traits:
         repeatable="nondeterministic_seeded" not in tags,
         uninitialised=func._opname.startswith(("empty", "new_empty")),
         mutable="inplace" in tags,
+        on_cpu=_position(func, _ON_CPU.get(func._opname)),
     )
+
+
+def _position(func: OpOverload, name: str | None) -> int | None:
+    names = [argument.name for argument in func._schema.arguments]
+    return names.index(name) if name in names else None
 
 
 def argument_tensors(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor]:

@@ -1,17 +1,22 @@
-"""What tells one operator call from another: everything that its result's metadata can depend on.
+"""One live operator call, and what tells it from another: everything that its result's metadata can depend on.
 
 This runs for every operator of every profile, so it walks the arguments once and asks each tensor as little as it can.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+from torchstat_cli.capture.dispatch.calls import Traits, argument_tensors, describe_call
+from torchstat_cli.records import OpRecord
 from torchstat_cli.torch_access.internals import OpOverload, dispatch_keys
+from torchstat_cli.torch_access.trees import tensors_in
 
 _NO_KEY = object()
 _PLAIN = frozenset((int, bool, float, str, type(None), torch.dtype, torch.device, torch.layout, torch.memory_format))
@@ -19,10 +24,57 @@ _QUANTIZED = frozenset((torch.quint8, torch.qint8, torch.qint32, torch.quint4x2,
 _told: dict[int, bool] = {}  # whether a tensor of these dispatch keys can be told by its metadata
 
 
-def call_key(func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, list[Tensor]]:
-    """A hashable key, equal for calls of equal metadata, and the tensors among the arguments in order.
+@dataclass(slots=True)  # not frozen: one is made for every operator, and a frozen one takes four times as long
+class Call:
+    """One live operator call, handed from the tape to whoever runs it."""
 
-    The key is None where a call cannot be told by its metadata: symbolic numbers, sparse, nested and quantised tensors.
+    func: OpOverload
+    traits: Traits  # of the operator
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    tensors: list[Tensor]  # those among the arguments, in order
+    key: Any = None  # equal for calls of equal metadata; None for a call that is not remembered
+
+    def with_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        """The same operator on other arguments."""
+        return keyed_call(self.func, self.traits, args, kwargs)
+
+    def execute(self) -> Any:
+        """The result of torch's own kernel."""
+        return self.func(*self.args, **self.kwargs)
+
+    def describe(self, result: object) -> OpRecord:
+        """The record of this call."""
+        return describe_call(self.func, self.args, self.kwargs, result)
+
+    def written(self) -> list[Tensor]:
+        """The tensors that the call writes to."""
+        return [
+            tensor
+            for position, argument in enumerate(self.func._schema.arguments)
+            if argument.alias_info is not None and argument.alias_info.is_write
+            for tensor in tensors_in(
+                self.args[position] if position < len(self.args) else self.kwargs.get(argument.name)
+            )
+        ]
+
+
+Outcome = tuple[OpRecord | None, Any]
+"""The record and the result of a call; no record where it was decomposed into calls that have their own."""
+
+Execute = Callable[[Call], Outcome]
+"""Runs a call that needs no values."""
+
+
+def keyless_call(func: OpOverload, traits: Traits, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    """The call, not to be remembered."""
+    return Call(func, traits, args, kwargs, argument_tensors(args, kwargs))
+
+
+def keyed_call(func: OpOverload, traits: Traits, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    """The call with a hashable key, equal for calls of equal metadata.
+
+    It has none where it cannot be told by its metadata: symbolic numbers, sparse, nested and quantised tensors.
     """
     parts: list[Any] = [func]
     tensors: list[Tensor] = []
@@ -44,10 +96,10 @@ def call_key(func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
         told = told and part is not _NO_KEY
         parts += (name, part)
     if not told:
-        return None, tensors
+        return Call(func, traits, args, kwargs, tensors)
     if len(tensors) > 1:
         parts.append(_sharing(tensors))
-    return tuple(parts), tensors
+    return Call(func, traits, args, kwargs, tensors, tuple(parts))
 
 
 def _key(value: Any, tensors: list[Tensor]) -> Any:

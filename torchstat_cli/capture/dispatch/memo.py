@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 
-from torchstat_cli.capture.dispatch.calls import describe_call
+from torchstat_cli.capture.dispatch.calls import traits
 from torchstat_cli.capture.dispatch.dtypes import refuse_wrong_dtypes
-from torchstat_cli.capture.dispatch.keys import call_key
+from torchstat_cli.capture.dispatch.keys import Call, keyed_call
 from torchstat_cli.capture.dispatch.meta_kernels import CORRECTIONS, infer
 from torchstat_cli.records import OpRecord
 from torchstat_cli.torch_access.internals import OpOverload
@@ -60,53 +60,46 @@ class Memo:
 
     def __init__(self, *, skip_kernels: bool = True) -> None:
         self._skip_kernels = skip_kernels
-        self._entries: dict[Any, Entry] = {}
-        self.find = self._entries.get
-        """The entry of a key (``keys.call_key``), None for a call that was not seen or has no key."""
+        self._entries: dict[Any, Entry] = {}  # by the key of the call
 
     def call(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[OpRecord, Any]:
         """The record of this call, shared with equal calls, and its result."""
-        key, tensors = call_key(func, args, kwargs)
-        entry = self.find(key)
-        if entry is not None:
-            return self.repeat(entry, func, args, kwargs, tensors)
-        return self.first(key, func, args, kwargs, tensors)
+        return self.run(keyed_call(func, traits(func), args, kwargs))
 
-    def repeat(
-        self, entry: Entry, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[torch.Tensor]
-    ) -> tuple[OpRecord, Any]:
-        """A call that equals the one that ``entry`` remembers."""
+    def run(self, call: Call) -> tuple[OpRecord, Any]:
+        """The same of a call that has its key."""
+        entry = self._entries.get(call.key)
+        if entry is None:
+            return self._first(call)
         if entry.plan is not _NO_PLAN:
-            return entry.record, _carry_out(entry.plan, args)
-        result = self._run(func, args, kwargs, tensors)
-        if _fits(entry.record, result):
-            return entry.record, result
-        return describe_call(func, args, kwargs, result), result  # its shape depends on values
-
-    def first(
-        self, key: Any, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[torch.Tensor]
-    ) -> tuple[OpRecord, Any]:
-        """A call of no entry, which it has afterwards unless it has no key."""
-        if key is None:
-            result = func(*args, **kwargs)
-            return describe_call(func, args, kwargs, result), result
-        on_meta = all(tensor.is_meta for tensor in tensors)
-        if on_meta:
-            refuse_wrong_dtypes(func, tensors)
-        result = self._run(func, args, kwargs, tensors)
-        record = describe_call(func, args, kwargs, result)
-        plan = _plan(func, args, result, tensors) if on_meta and self._skip_kernels else _NO_PLAN
-        if len(self._entries) >= _LIMIT:
-            self._entries.clear()
-        self._entries[key] = Entry(record, plan)
+            return entry.record, _carry_out(entry.plan, call.args)
+        result = self._result(call)
+        record = entry.record if _fits(entry.record, result) else call.describe(result)  # a shape may depend on values
         return record, result
 
-    def _run(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[torch.Tensor]) -> Any:
+    def _first(self, call: Call) -> tuple[OpRecord, Any]:
+        """A call of no entry, which it has afterwards unless it has no key."""
+        if call.key is None:
+            result = call.execute()
+            return call.describe(result), result
+        on_meta = all(tensor.is_meta for tensor in call.tensors)
+        if on_meta:
+            refuse_wrong_dtypes(call.func, call.tensors)
+        result = self._result(call)
+        record = call.describe(result)
+        plan = _plan(call, result) if on_meta and self._skip_kernels else _NO_PLAN
+        if len(self._entries) >= _LIMIT:
+            self._entries.clear()
+        self._entries[call.key] = Entry(record, plan)
+        return record, result
+
+    def _result(self, call: Call) -> Any:
         """The result of one call: by a rule of ours on meta tensors, else by torch's kernel."""
         result = NotImplemented
-        if (self._skip_kernels or func.name() in CORRECTIONS) and tensors and all(t.is_meta for t in tensors):
-            result = infer(func, args, kwargs)
-        return func(*args, **kwargs) if result is NotImplemented else result
+        may_infer = self._skip_kernels or call.func.name() in CORRECTIONS
+        if may_infer and call.tensors and all(tensor.is_meta for tensor in call.tensors):
+            result = infer(call.func, call.args, call.kwargs)
+        return call.execute() if result is NotImplemented else result
 
 
 shared_memo = Memo()
@@ -120,12 +113,12 @@ def _fits(record: OpRecord, result: Any) -> bool:
     return [output.shape for output in record.outputs] == [tensor.shape for tensor in tensors_in(result)]
 
 
-def _plan(func: OpOverload, args: tuple[Any, ...], result: Any, tensors: list[torch.Tensor]) -> Any:
-    """How to answer the next equal call without running ``func``; ``_NO_PLAN`` where that would not be the same."""
-    if {torch.Tag.inplace_view, torch.Tag.dynamic_output_shape, torch.Tag.data_dependent_output} & set(func.tags):
+def _plan(call: Call, result: Any) -> Any:
+    """How to answer the next equal call without running it; ``_NO_PLAN`` where that would not be the same."""
+    if {torch.Tag.inplace_view, torch.Tag.dynamic_output_shape, torch.Tag.data_dependent_output} & set(call.func.tags):
         return _NO_PLAN
-    taken = {tensor.untyped_storage()._cdata for tensor in tensors}
-    return _plan_part(result, args, taken)
+    taken = {tensor.untyped_storage()._cdata for tensor in call.tensors}
+    return _plan_part(result, call.args, taken)
 
 
 def _plan_part(result: Any, args: tuple[Any, ...], taken: set[int]) -> Any:

@@ -11,35 +11,24 @@ from collections import Counter
 from typing import Any
 
 import torch
-from torch.nn import Parameter
 
-from torchstat_cli.capture.dispatch.calls import argument_tensors, operator_name, traits
+from torchstat_cli.capture.dispatch.calls import operator_name
+from torchstat_cli.capture.dispatch.keys import Call, Execute, Outcome
 from torchstat_cli.capture.values.assumptions import NUMBER_WORDS, assume
-from torchstat_cli.capture.values.store import LIMIT, ValueStore, meta_like
+from torchstat_cli.capture.values.real_tensors import RealTensors
+from torchstat_cli.capture.values.store import LIMIT, ValueStore
 from torchstat_cli.errors import ModelError
-from torchstat_cli.torch_access.internals import OpOverload
 from torchstat_cli.torch_access.trees import map_tensors, tensors_in
 from torchstat_cli.units import format_shape
 
 _MOST_ANSWERS = 10_000  # of one assumption in one run
 
 
-_PLANS = {
-    "_pack_padded_sequence": "lengths",
-    "_pad_packed_sequence": "batch_sizes",
-    "gru": "batch_sizes",
-    "lstm": "batch_sizes",
-    "rnn_relu": "batch_sizes",
-    "rnn_tanh": "batch_sizes",
-}
-"""Operators on packed sequences, and the argument that lies on the CPU whatever the device."""
-
-
 class ValueUnknownError(ModelError):
     """The model asked for a value that a meta tensor does not have; the run needs real tensors."""
 
 
-class KnownValues(ValueStore):
+class KnownValues:
     """What a run knows of the values of its meta tensors, and which operators it answers from that.
 
     Args:
@@ -47,137 +36,101 @@ class KnownValues(ValueStore):
     """
 
     def __init__(self, *, assume: bool = False) -> None:
-        super().__init__()
+        self.store = ValueStore()
         self.used = False  # a question was answered
         self.assumptions: Counter[str] = Counter()  # what was assumed, and how often
+        self._real = RealTensors(self.store)
         self._assume = assume
-        self._guesses: set[int] = set()  # ids of tensors whose value rests on a number that was assumed
-        self._stale: dict[int, torch.Tensor] = {}  # real tensors by storage, to which unknown values were written
 
-    def remember(self, tensor: torch.Tensor, value: torch.Tensor) -> None:
-        """``tensor``, which is on meta, has the values of ``value``."""
-        self._guesses.discard(id(tensor))
-        super().remember(tensor, value)
+    def run(self, call: Call, execute: Execute) -> Outcome:
+        """Run a call on meta tensors, or answer it from known values; and follow what it does to those.
 
-    def stand_aside(self, tensors: list[torch.Tensor], *, writes: bool) -> bool:
-        """Whether a call is none of its business: all on meta, nothing to answer and, known or forgotten, to follow."""
-        if self._assume or not tensors:
-            return False
-        known = self._values
-        unknown = False
-        for tensor in tensors:
-            if not tensor.is_meta:
-                return False
-            if id(tensor) not in known:
-                unknown = True
-            elif writes:
-                return False
-        return unknown
+        Args:
+            call: as the model made it; real tensors that meet meta tensors are moved to meta first.
+            execute: runs a call that needs no values.
 
-    def must_move(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-        """Whether real tensors meet a meta tensor, are sent to meta, or have lost their values to a meta tensor."""
-        tensors = argument_tensors(args, kwargs)
-        on_meta = [tensor.is_meta for tensor in tensors]
-        if any(on_meta):
-            return not all(on_meta) or func._opname in _PLANS
-        if tensors and func._opname in ("to", "_to_copy") and _names_meta(args, kwargs):
-            return True  # moved before, its arrival moves nothing: as where everything lies on one device
-        return bool(self._stale) and any(self._is_stale(tensor) for tensor in tensors)
-
-    def writes_known(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-        """Whether ``func`` writes known values to real tensors, so that it can do so for real."""
-        if not traits(func).mutable or not all(not t.is_meta for t in _written(func, args, kwargs)):
-            return False
-        tensors = argument_tensors(args, kwargs)
-        return self._all_known(tensors) and not any(self._is_stale(tensor) for tensor in tensors)
-
-    def write(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Run ``func`` on real tensors and known values."""
-        return self._run_for_real(func, args, kwargs)
-
-    def on_meta(
-        self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The arguments with every real tensor moved to meta, small values known.
-
-        A real tensor that the operator writes to stays behind with values that are no longer true.
+        Raises:
+            ValueUnknownError: the call needs a value that is not known.
         """
-        if traits(func).mutable:
-            for tensor in _written(func, args, kwargs):
-                if not tensor.is_meta:
-                    self._stale[tensor.untyped_storage()._cdata] = tensor
-        moved: tuple[tuple[Any, ...], dict[str, Any]] = map_tensors((args, kwargs), self._moved)
-        return self._with_plan(func, args, *moved) if func._opname in _PLANS else moved
+        traits = call.traits
+        tracked = (
+            self._assume
+            or traits.data_dependent
+            or traits.on_cpu is not None
+            or self.store.bears_on(call.tensors, traits.mutable)
+        )
+        if tracked:
+            if self._real.must_move(call):
+                if self._real.take_known_values(call):
+                    return _described(call, self._run_for_real(call))
+                call = self._real.moved(call)
+            call = self._with_plan(call)
+            if _needs_values(call):
+                return self._answered(call)
+        try:
+            record, result = execute(call)
+        except (RuntimeError, NotImplementedError) as error:
+            if not self._may_rescue(call, error):
+                raise
+            return self._answered(call)
+        if tracked:
+            self._follow(call, result)
+        return record, result
 
-    def _with_plan(
-        self, func: OpOverload, given: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The arguments with the plan of a packed sequence as a real tensor, as torch wants it on every device."""
-        names = [argument.name for argument in func._schema.arguments]
-        position = names.index(_PLANS[func._opname]) if _PLANS[func._opname] in names else len(args)
-        if position >= len(args):
-            return args, kwargs
-        plan = given[position]
-        if plan.is_meta:
-            if not self.knows(plan):
-                raise ValueUnknownError(f"{operator_name(func)} needs the lengths of sequences, and they are not known")
-            self.used, plan = True, self.value(plan)
-        return (*args[:position], plan, *args[position + 1 :]), kwargs
+    def goes_on(self, condition: Any, rounds: int) -> bool:
+        """Whether a loop goes on after ``rounds``; where values are assumed, one of unknown condition runs once."""
+        if self._assume and self._is_uncertain(condition):
+            self._note("a loop whose condition is unknown is taken to run once")
+            return rounds == 0
+        return bool(condition)
 
-    def _is_stale(self, tensor: torch.Tensor) -> bool:
-        return not tensor.is_meta and tensor.untyped_storage()._cdata in self._stale
+    def _is_uncertain(self, value: Any) -> bool:
+        on_meta = isinstance(value, torch.Tensor) and value.is_meta
+        return on_meta and (not self.store.knows(value) or self.store.is_guess(value))
 
-    def _moved(self, tensor: torch.Tensor) -> torch.Tensor:
-        if tensor.is_meta:
-            return tensor
-        if self._stale and self._is_stale(tensor):
-            return meta_like(tensor)
-        if isinstance(tensor, Parameter):
-            return self.twin(tensor)
-        moved = meta_like(tensor)  # a new one each time: the run may have written to the real tensor since
-        if tensor.numel() <= LIMIT:
-            self.remember(moved, tensor.detach().to("cpu", copy=True))
-        return moved
+    def _with_plan(self, call: Call) -> Call:
+        """The call with the plan of a packed sequence as a real tensor, as torch wants it on every device."""
+        place = call.traits.on_cpu
+        if place is None or place >= len(call.args) or not call.args[place].is_meta:
+            return call
+        if not self.store.knows(call.args[place]):
+            name = operator_name(call.func)
+            raise ValueUnknownError(f"{name} needs the lengths of sequences, and they are not known")
+        self.used, plan = True, self.store.value(call.args[place])
+        return call.with_arguments((*call.args[:place], plan, *call.args[place + 1 :]), call.kwargs)
 
-    def must_answer(self, func: OpOverload, args: tuple[Any, ...], tensors: list[torch.Tensor]) -> bool:
-        """Whether ``func`` needs values that its meta tensors do not have."""
-        if not traits(func).data_dependent or not any(tensor.is_meta for tensor in tensors):
-            return False
-        if func._opname == "index":  # with integer indices the shape of the result is known
-            return any(tensor.dtype in (torch.bool, torch.uint8) for tensor in tensors_in(args[1]))
-        if func._opname == "one_hot":  # with a number of classes so is this one's
-            return (args[1] if len(args) > 1 else -1) < 0
-        return True
+    # --- answers -----------------------------------------------------------------------------------------------------
 
-    def may_rescue(self, tensors: list[torch.Tensor], error: Exception) -> bool:
+    def _may_rescue(self, call: Call, error: Exception) -> bool:
         """Whether values would help where a kernel failed on meta tensors with ``error``."""
         if any(sign in str(error).lower() for sign in ("meta tensor", "data-independent")):
             return True
-        return isinstance(error, NotImplementedError) and (self._assume or self._all_known(tensors))
+        return isinstance(error, NotImplementedError) and (self._assume or self.store.knows_all(call.tensors))
 
-    def answer(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The result of an operator that needs values.
+    def _answered(self, call: Call) -> Outcome:
+        """The outcome of a call that needs values.
 
         Raises:
             ValueUnknownError: a value is not known.
         """
-        tensors = argument_tensors(args, kwargs)
-        if self._all_known(tensors):
-            if self._any_guessed(tensors):
-                self._note(NUMBER_WORDS)
-            else:
-                self.used = True
-            result = self._run_for_real(func, args, kwargs)
-            return result if _leaves_meta(args, kwargs) else map_tensors(result, self.twin)
-        if self._assume:
-            assumption = assume(func, args, kwargs)
-            if assumption is not None:
-                self._note(assumption.words)
-                return assumption.result
-        shapes = ", ".join(format_shape(tensor.shape) for tensor in tensors)
-        raise ValueUnknownError(
-            f"{operator_name(func)} needs the values of a tensor of shape {shapes}, and meta tensors have none"
-        )
+        if self.store.knows_all(call.tensors):
+            return _described(call, self._known_answer(call))
+        assumption = assume(call.func, call.args, call.kwargs) if self._assume else None
+        if assumption is None:
+            shapes = ", ".join(format_shape(tensor.shape) for tensor in call.tensors)
+            raise ValueUnknownError(
+                f"{operator_name(call.func)} needs the values of a tensor of shape {shapes}, and meta tensors have none"
+            )
+        self._note(assumption.words)
+        return _described(call, assumption.result)
+
+    def _known_answer(self, call: Call) -> Any:
+        if any(map(self.store.is_guess, call.tensors)):
+            self._note(NUMBER_WORDS)
+        else:
+            self.used = True
+        result = self._run_for_real(call)
+        return result if _leaves_meta(call) else map_tensors(result, self.store.twin)
 
     def _note(self, words: str) -> None:
         """Count an assumption.
@@ -189,73 +142,62 @@ class KnownValues(ValueStore):
         if self.assumptions[words] > _MOST_ANSWERS:
             raise ValueUnknownError(f"a loop does not end when {words}")
 
-    def goes_on(self, condition: Any, rounds: int) -> bool:
-        """Whether a loop goes on after ``rounds``; where values are assumed, one of unknown condition runs once."""
-        unknown = isinstance(condition, torch.Tensor) and condition.is_meta and not self.knows(condition)
-        if self._assume and (unknown or id(condition) in self._guesses):
-            self._note("a loop whose condition is unknown is taken to run once")
-            return rounds == 0
-        return bool(condition)
+    def _run_for_real(self, call: Call) -> Any:
+        args, kwargs = map_tensors((call.args, call.kwargs), lambda t: self.store.value(t) if t.is_meta else t)
+        if kwargs.get("device") is not None:
+            kwargs["device"] = torch.device("cpu")
+        return call.func(*(_off_meta(value) for value in args), **kwargs)
 
-    def follow(
-        self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[torch.Tensor], result: Any
-    ) -> None:
-        """Keep the values up to date after ``func`` ran on meta: known in, known out; unknown written in, forgotten."""
-        if tensors and not self._values and not self._assume:
+    # --- what becomes of the values ----------------------------------------------------------------------------------
+
+    def _follow(self, call: Call, result: Any) -> None:
+        """Keep the values up to date after a call on meta: known in, known out; unknown written in, forgotten."""
+        if call.tensors and len(self.store) == 0 and not self._assume:
             return
-        if self._all_known(tensors) and traits(func).repeatable:
+        if call.traits.repeatable and self.store.knows_all(call.tensors):
             outputs = list(tensors_in(result))
             if outputs and all(tensor.is_meta and tensor.numel() <= LIMIT for tensor in outputs):
-                values = tensors_in(self._run_for_real(func, args, kwargs))
-                guessed = self._any_guessed(tensors)
-                for tensor, value in zip(outputs, values, strict=True):
-                    self.remember(tensor, value.zero_() if traits(func).uninitialised else value)
-                    if guessed:
-                        self._guesses.add(id(tensor))
+                self._compute(call, outputs)
                 return
-        if traits(func).mutable:
-            for tensor in _written(func, args, kwargs):
-                self.forget(tensor)
+        if call.traits.mutable:
+            for tensor in call.written():
+                self.store.forget(tensor)
         if self._assume:
             self._guess_numbers(result)
+
+    def _compute(self, call: Call, outputs: list[torch.Tensor]) -> None:
+        """Run a call of known values for real, to know those of its ``outputs``."""
+        values = tensors_in(self._run_for_real(call))
+        guessed = any(map(self.store.is_guess, call.tensors))
+        for tensor, value in zip(outputs, values, strict=True):
+            known = value.zero_() if call.traits.uninitialised else value
+            self.store.remember(tensor, known, guessed=guessed)
 
     def _guess_numbers(self, result: Any) -> None:
         """Unknown numbers are 1 from here on, so that what is computed from them and asked later fits together."""
         for tensor in tensors_in(result):
-            if tensor.is_meta and tensor.dim() == 0 and tensor.dtype is not torch.bool and not self.knows(tensor):
-                self.remember(tensor, torch.ones((), dtype=tensor.dtype))
-                self._guesses.add(id(tensor))
-
-    def _any_guessed(self, tensors: list[torch.Tensor]) -> bool:
-        return bool(self._guesses) and any(id(tensor) in self._guesses for tensor in tensors)
-
-    def _all_known(self, tensors: list[torch.Tensor]) -> bool:
-        return all(self.knows(tensor) or not tensor.is_meta for tensor in tensors)
-
-    def _run_for_real(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        real_args, real_kwargs = map_tensors((args, kwargs), lambda t: self.value(t) if t.is_meta else t)
-        if real_kwargs.get("device") is not None:
-            real_kwargs["device"] = torch.device("cpu")
-        return func(*(_off_meta(value) for value in real_args), **real_kwargs)
+            if tensor.is_meta and tensor.dim() == 0 and tensor.dtype is not torch.bool and not self.store.knows(tensor):
+                self.store.remember(tensor, torch.ones((), dtype=tensor.dtype), guessed=True)
 
 
-def _names_meta(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    return any(isinstance(value, torch.device) and value.type == "meta" for value in (*args, *kwargs.values()))
+def _described(call: Call, result: Any) -> Outcome:
+    return call.traits.view or call.describe(result), result
 
 
-def _written(func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor]:
-    """The tensors that ``func`` writes to."""
-    return [
-        tensor
-        for position, argument in enumerate(func._schema.arguments)
-        if argument.alias_info is not None and argument.alias_info.is_write
-        for tensor in tensors_in(args[position] if position < len(args) else kwargs.get(argument.name))
-    ]
+def _needs_values(call: Call) -> bool:
+    """Whether the call needs values that its meta tensors do not have."""
+    if not call.traits.data_dependent or not any(tensor.is_meta for tensor in call.tensors):
+        return False
+    if call.func._opname == "index":  # with integer indices the shape of the result is known
+        return any(tensor.dtype in (torch.bool, torch.uint8) for tensor in tensors_in(call.args[1]))
+    if call.func._opname == "one_hot":  # with a number of classes so is this one's
+        return bool((call.args[1] if len(call.args) > 1 else -1) < 0)
+    return True
 
 
-def _leaves_meta(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+def _leaves_meta(call: Call) -> bool:
     """Whether the call asks for its result on a real device, as ``.cpu()`` does."""
-    named = [value for value in (*args, *kwargs.values()) if isinstance(value, torch.device)]
+    named = [value for value in (*call.args, *call.kwargs.values()) if isinstance(value, torch.device)]
     return bool(named) and named[-1].type != "meta"
 
 

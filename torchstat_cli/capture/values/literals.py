@@ -14,29 +14,28 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from torchstat_cli.capture.values.known import KnownValues
-from torchstat_cli.capture.values.store import meta_like
+from torchstat_cli.capture.values.store import LIMIT, ValueStore, meta_like
 from torchstat_cli.torch_access.internals import without_dispatch_modes
 from torchstat_cli.torch_access.patching import replaced
 
 
 @contextmanager
-def literals_keep_values(values: KnownValues) -> Iterator[None]:
+def literals_keep_values(store: ValueStore) -> Iterator[None]:
     """Within, meta tensors made of Python numbers, and lists that index meta tensors, have known values."""
     with ExitStack() as stack:
-        stack.enter_context(replaced(Tensor, "__getitem__", partial(_remembering_index, values)))
-        stack.enter_context(replaced(torch, "tensor", partial(_remembering_constructor, values)))
+        stack.enter_context(replaced(Tensor, "__getitem__", partial(_remembering_index, store)))
+        stack.enter_context(replaced(torch, "tensor", partial(_remembering_constructor, store)))
         yield
 
 
-def _remembering_index(values: KnownValues, original: Any) -> Any:
+def _remembering_index(store: ValueStore, original: Any) -> Any:
 
     def known(index: list[Any]) -> Tensor:
         with without_dispatch_modes():
             value = torch.tensor(index)
             stand_in = meta_like(value)
         torch.ops.aten.lift_fresh(value)  # all that a tape sees where torch makes the tensor itself
-        values.remember(stand_in, value)
+        store.remember(stand_in, value)
         return stand_in
 
     def getitem(self: Tensor, index: Any) -> Any:
@@ -50,15 +49,15 @@ def _remembering_index(values: KnownValues, original: Any) -> Any:
     return getitem
 
 
-def _remembering_constructor(values: KnownValues, original: Any) -> Any:
+def _remembering_constructor(store: ValueStore, original: Any) -> Any:
     def tensor(data: Any, *args: Any, **kwargs: Any) -> Tensor:
         made: Tensor = original(data, *args, **kwargs)
         if not made.is_meta or isinstance(data, Tensor):
             return made
         torch.ops.aten.lift_fresh(made)  # on a real device torch calls it by itself
-        if made.numel() <= values.limit:
+        if made.numel() <= LIMIT:
             with without_dispatch_modes():
-                values.remember(made, original(data, dtype=made.dtype, device="cpu"))
+                store.remember(made, original(data, dtype=made.dtype, device="cpu"))
         return made
 
     return tensor

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import torch
 from torch.nn import Parameter
@@ -12,19 +14,57 @@ LIMIT = 1 << 18  # elements; larger values are forgotten
 _META = torch.device("meta")  # read faster than the name
 
 
+@dataclass(slots=True)
+class _Known:
+    """What is known of one meta tensor."""
+
+    value: torch.Tensor
+    reference: weakref.ref[torch.Tensor] | None  # to the meta tensor, with which this goes; None for one that stays
+    lent: bool = False  # the value is the model's own tensor, not to be written to
+    guessed: bool = False  # it rests on a number that was assumed
+
+
 class ValueStore:
     """Which meta tensors have known values, and which real tensors have a twin on meta."""
 
     def __init__(self) -> None:
-        self.limit = LIMIT  # elements
-        self._values: dict[int, tuple[weakref.ref[torch.Tensor] | None, torch.Tensor]] = {}
-        self._lent: set[int] = set()  # ids of those whose real tensor is the model's own, not to be written to
+        self._known: dict[int, _Known] = {}  # by the id of the meta tensor
         self._originals: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # tensors that live on, and their twins
         self._twins: dict[int, tuple[weakref.ref[torch.Tensor], torch.Tensor]] = {}
 
+    # --- values ------------------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        """How many meta tensors have known values."""
+        return len(self._known)
+
     def knows(self, tensor: torch.Tensor) -> bool:
         """Whether the values of this meta tensor are known."""
-        return id(tensor) in self._values
+        return id(tensor) in self._known
+
+    def knows_all(self, tensors: Iterable[torch.Tensor]) -> bool:
+        """Whether the values of all these tensors are known, on meta or for real."""
+        return all(not tensor.is_meta or self.knows(tensor) for tensor in tensors)
+
+    def is_guess(self, tensor: torch.Tensor) -> bool:
+        """Whether the known value of this meta tensor rests on a number that was assumed."""
+        known = self._known.get(id(tensor))
+        return known is not None and known.guessed
+
+    def bears_on(self, tensors: Iterable[torch.Tensor], writes: bool) -> bool:
+        """Whether a call on ``tensors`` reads nothing but known values, or writes to some, or meets real tensors.
+
+        The other calls, by far the most, neither use nor change what is known.
+        """
+        known, unknown = self._known, False
+        for tensor in tensors:
+            if not tensor.is_meta:
+                return True
+            if id(tensor) not in known:
+                unknown = True
+            elif writes:
+                return True
+        return not unknown
 
     def value(self, tensor: torch.Tensor) -> torch.Tensor:
         """The known value of a meta tensor, the run's own: the run may write to it.
@@ -32,19 +72,34 @@ class ValueStore:
         Raises:
             KeyError: it is not known.
         """
-        key = id(tensor)
-        reference, value = self._values[key]
-        if key in self._lent:
-            self._lent.discard(key)
-            value = value.detach().clone()
-            self._values[key] = reference, value
-        return value
+        known = self._known[id(tensor)]
+        if known.lent:
+            known.value, known.lent = known.value.detach().clone(), False
+        return known.value
 
-    def remember(self, tensor: torch.Tensor, value: torch.Tensor) -> None:
-        """``tensor``, which is on meta, has the values of ``value``."""
+    def remember(self, tensor: torch.Tensor, value: torch.Tensor, *, lent: bool = False, guessed: bool = False) -> None:
+        """``tensor``, which is on meta, has the values of ``value``.
+
+        Args:
+            tensor: on meta.
+            value: a real tensor.
+            lent: ``value`` is the model's own, of which the run gets a copy.
+            guessed: it rests on a number that was assumed.
+        """
         key = id(tensor)
-        self._lent.discard(key)
-        self._values[key] = (weakref.ref(tensor, lambda _: self._values.pop(key, None)), value)
+        reference = weakref.ref(tensor, lambda _: self._known.pop(key, None))
+        self._known[key] = _Known(value, reference, lent, guessed)
+
+    def forget(self, tensor: torch.Tensor) -> None:
+        """What is known of ``tensor``, and of all that share its memory, is no longer true."""
+        known = self._known.get(id(tensor))
+        if known is not None:
+            storage = known.value.untyped_storage()._cdata
+            sharing = [key for key, other in self._known.items() if other.value.untyped_storage()._cdata == storage]
+            for key in sharing:
+                del self._known[key]
+
+    # --- twins -------------------------------------------------------------------------------------------------------
 
     def stand_in(self, tensor: torch.Tensor) -> torch.Tensor:
         """The twin of a real tensor of the model or its inputs, which outlives the run."""
@@ -55,8 +110,7 @@ class ValueStore:
         twin = meta_like(tensor)
         self._originals[key] = tensor, twin
         if type(tensor) is not Parameter and not _is_parameter(tensor) and _is_small(tensor):
-            self._values[id(twin)] = None, tensor
-            self._lent.add(id(twin))
+            self._known[id(twin)] = _Known(tensor, None, lent=True)
         return twin
 
     def twin(self, tensor: torch.Tensor) -> torch.Tensor:
@@ -69,19 +123,9 @@ class ValueStore:
             return known[1]
         twin = meta_like(tensor)
         if _is_small(tensor):
-            self.remember(twin, tensor.detach())  # not itself, which may go
-            self._lent.add(id(twin))
+            self.remember(twin, tensor.detach(), lent=True)  # not itself, which may go
         self._twins[key] = (weakref.ref(tensor, lambda _: self._twins.pop(key, None)), twin)
         return twin
-
-    def forget(self, tensor: torch.Tensor) -> None:
-        """What is known of ``tensor``, and of all that share its memory, is no longer true."""
-        known = self._values.get(id(tensor))
-        if known is not None:
-            storage = known[1].untyped_storage()._cdata
-            sharing = [k for k, (_, value) in self._values.items() if value.untyped_storage()._cdata == storage]
-            for key in sharing:
-                del self._values[key]
 
 
 def meta_like(tensor: torch.Tensor) -> torch.Tensor:

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from torchstat_cli.capture.values.known import KnownValues
+from torchstat_cli.capture.values.store import ValueStore
 from torchstat_cli.torch_access.reach import Reach, replace_tensors
 
 
-def put_on_meta(reach: Reach, values: KnownValues) -> dict[int, int]:
+def put_on_meta(reach: Reach, store: ValueStore) -> dict[int, int]:
     """Replace every tensor by its meta twin; ties stay ties, small tensors keep known values.
 
     No memory is copied or touched.
@@ -28,7 +28,7 @@ def put_on_meta(reach: Reach, values: KnownValues) -> dict[int, int]:
     def twin(tensor: Tensor) -> Tensor:
         if tensor.is_meta:
             return tensor
-        stand_in = values.stand_in(tensor)
+        stand_in = store.stand_in(tensor)
         twins[id(tensor)] = id(stand_in)
         return stand_in
 
