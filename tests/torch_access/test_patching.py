@@ -71,6 +71,29 @@ def test_name_and_docstring_are_those_of_the_original() -> None:
         assert (Owner.ask.__name__, Owner.ask.__doc__) == ("ask", "Docstring.")
 
 
+def test_a_function_that_changed_between_two_uses_stands_below(monkeypatch: pytest.MonkeyPatch) -> None:
+    with replaced(Owner, "ask", saying("first")):
+        pass
+    monkeypatch.setattr(Owner, "ask", lambda self: ["changed"])
+    with replaced(Owner, "ask", saying("second")):
+        assert Owner().ask() == ["second", "changed"]
+    assert Owner().ask() == ["changed"]
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_who_kept_what_stood_there_and_puts_it_back_reaches_the_original(
+    wrapped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A library that is first imported during a run patches what it finds, and does not know whose it is."""
+    with replaced(Owner, "ask", saying("first")):
+        kept = Owner.ask
+    words = ["library", "torch"] if wrapped else ["torch"]
+    monkeypatch.setattr(Owner, "ask", saying("library")(kept) if wrapped else kept)
+    with replaced(Owner, "ask", saying("second")):
+        assert Owner().ask() == ["second", *words]
+    assert Owner().ask() == words
+
+
 def in_thread(work: Callable[[], Any]) -> Any:
     results: list[Any] = []
     thread = threading.Thread(target=lambda: results.append(work()))

@@ -20,94 +20,112 @@ _lock = threading.RLock()
 
 
 class _Place:
-    """An attribute that holds a function, and who replaces it at present."""
+    """An attribute that holds a function, and who replaces it at present.
+
+    It is kept between uses, with the dispatcher made for the function: runs replace the same functions again and again.
+    """
 
     def __init__(self, owner: Any, name: str) -> None:
         self._owner, self._name = owner, name
-        own = vars(owner)
-        self._was_own = name in own
-        self._stored = own.get(name)  # as it lies in the class: perhaps a staticmethod
-        self._original: Callable[..., Any] = getattr(owner, name)
-        self._layers: dict[int, list[Around]] = {}  # by thread, innermost first
-        self._chains: dict[int, Callable[..., Any]] = {}  # by thread: all of its layers in one call
+        self._original: Any = None  # the function that the dispatcher was made for
+        self._layers: dict[int, list[_Replacement]] = {}  # by thread, innermost first
 
-    def add(self, thread: int, layer: Around) -> None:
+    def add(self, thread: int, layer: _Replacement) -> None:
         if not self._layers:
-            setattr(self._owner, self._name, self._dispatcher())
-        self._change(thread, [*self._layers.get(thread, []), layer])
+            self._occupy()
+        self._change(thread, [*self._layers.get(thread, ()), layer])
 
-    def remove(self, thread: int, layer: Around) -> bool:
-        """Take the layer out, wherever it stands; whether it was the last of all."""
-        layers = self._layers[thread].copy()
-        layers.remove(layer)
-        self._change(thread, layers)
-        return self._leave()
+    def remove(self, thread: int, layer: _Replacement) -> None:
+        """Take the layer out, wherever it stands; the last of all puts back what was there."""
+        self._change(thread, [other for other in self._layers[thread] if other is not layer])
+        if not self._layers:
+            self._leave()
 
-    def keep_only(self, thread: int) -> bool:
-        """Take out the layers of other threads; whether none is left."""
-        for other in [user for user in self._layers if user != thread]:
+    def keep_only(self, thread: int) -> None:
+        """Take out the layers of other threads."""
+        others = [user for user in self._layers if user != thread]
+        for other in others:
             self._change(other, [])
-        return self._leave()
+        if others and not self._layers:
+            self._leave()
 
-    def _leave(self) -> bool:
-        if self._layers:
-            return False
+    def _occupy(self) -> None:
+        own = vars(self._owner)
+        self._was_own = self._name in own
+        self._stored = own.get(self._name)  # as it lies in the class: perhaps a staticmethod
+        original = getattr(self._owner, self._name)
+        if original is not self._original:
+            # Chains of its own: who kept the dispatcher before, and wraps it now, reaches the function below.
+            self._original = original
+            self._chains: dict[int, Callable[..., Any]] = {}  # by thread: all of its layers in one call
+            self._dispatcher = _dispatcher(original, self._chains)
+        setattr(self._owner, self._name, self._dispatcher)
+
+    def _leave(self) -> None:
         if self._was_own:
             setattr(self._owner, self._name, self._stored)
         else:
             delattr(self._owner, self._name)
-        return True
 
-    def _change(self, thread: int, layers: list[Around]) -> None:
+    def _change(self, thread: int, layers: list[_Replacement]) -> None:
         if not layers:
             self._chains.pop(thread)
             self._layers.pop(thread)
             return
         function = self._original
         for layer in layers:
-            function = layer(function)
+            function = layer.around(function)
         self._layers[thread] = layers
         self._chains[thread] = function
 
-    def _dispatcher(self) -> Callable[..., Any]:
-        original, chain_of, thread = self._original, self._chains.get, threading.get_ident
 
-        @functools.wraps(original)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            return chain_of(thread(), original)(*args, **kwargs)
+def _dispatcher(original: Callable[..., Any], chains: dict[int, Callable[..., Any]]) -> Callable[..., Any]:
+    """Calls the chain of the calling thread, ``original`` in threads without one."""
+    chain_of, thread = chains.get, threading.get_ident
 
-        return call
+    @functools.wraps(original)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return chain_of(thread(), original)(*args, **kwargs)
+
+    return call
 
 
 _places: dict[tuple[int, str], _Place] = {}
 
 
-@contextmanager
-def replaced(owner: Any, name: str, around: Around) -> Iterator[None]:
+class _Replacement(AbstractContextManager[None]):
+    """One use of :func:`replaced`, a layer in its place; a class, since every run makes a dozen."""
+
+    def __init__(self, owner: Any, name: str, around: Around) -> None:
+        self._owner, self._name = owner, name
+        self.around = around
+
+    def __enter__(self) -> None:
+        self._thread = threading.get_ident()
+        key = id(self._owner), self._name  # the place keeps the owner, and so its id
+        with _lock:
+            place = _places.get(key)
+            if place is None:
+                place = _places[key] = _Place(self._owner, self._name)
+            self._place = place
+            place.add(self._thread, self)
+
+    def __exit__(self, *exception: object) -> None:
+        with _lock:
+            self._place.remove(self._thread, self)
+
+
+def replaced(owner: Any, name: str, around: Around) -> AbstractContextManager[None]:
     """Calls of the function ``owner.name`` from this thread go to ``around(function)`` within the context.
 
     What a class inherited before, it inherits again afterwards.
 
     Args:
-        owner: a module or class.
+        owner: a module or class of torch; it is kept for good.
         name: of a function, or of a method where the owner is a class.
         around: gets what stands below (torch's own function, or an outer replacement) and returns the replacement.
     """
-    thread, key = threading.get_ident(), (id(owner), name)
-
-    def layer(function: Callable[..., Any]) -> Callable[..., Any]:
-        return around(function)  # a layer of its own each time: the same ``around`` may be in use twice
-
-    with _lock:
-        if key not in _places:
-            _places[key] = _Place(owner, name)
-        _places[key].add(thread, layer)
-    try:
-        yield
-    finally:
-        with _lock:
-            if _places[key].remove(thread, layer):
-                del _places[key]
+    return _Replacement(owner, name, around)
 
 
 class Switch:
@@ -158,9 +176,8 @@ def _after_fork() -> None:
     global _lock
     _lock = threading.RLock()
     thread = threading.get_ident()
-    for key, place in list(_places.items()):
-        if place.keep_only(thread):
-            del _places[key]
+    for place in _places.values():
+        place.keep_only(thread)
     for switch in _switches:
         switch.keep_only(thread)
 
