@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
+from weakref import ref
 
 import torch
 from torch import nn
@@ -25,6 +26,7 @@ from torchstat_cli.capture.training import TrainingRun, record_steps, take_steps
 from torchstat_cli.capture.values.known import ValueUnknownError
 from torchstat_cli.errors import UnsupportedTorchError
 from torchstat_cli.records import Recording
+from torchstat_cli.torch_access.leftovers import Leftovers
 from torchstat_cli.torch_access.trees import tensors_in
 from torchstat_cli.torch_access.wrappers import home_of
 
@@ -65,8 +67,26 @@ def record_run(
         TrainingError: nothing to train, a loss that is no number, a backward pass or an optimiser that raised.
         ValueUnknownError: the model needs values that meta tensors do not have.
     """
+    if not options.on_meta:
+        return _record(model, args, kwargs, knows, options, None)
+    leftovers = Leftovers(model.modules())
+    try:
+        recording = _record(model, args, kwargs, knows, options, leftovers.lent)
+    finally:
+        kept = leftovers.clear()
+    return replace(recording, leftovers=kept)
+
+
+def _record(
+    model: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    knows: Knows,
+    options: RunOptions,
+    lent: list[ref[torch.Tensor]] | None,
+) -> Recording:
     with ExitStack() as stack:
-        run = stack.enter_context(prepared(model, args, kwargs, knows, options))
+        run = stack.enter_context(prepared(model, args, kwargs, knows, options, lent))
         choice = stack.enter_context(
             attention_backend(options.attention, on_meta=options.on_meta, trains=options.training is not None)
         )
@@ -94,7 +114,12 @@ def record_run(
 
 
 def prepared(
-    model: nn.Module, args: Any, kwargs: Any, knows: Knows, options: RunOptions
+    model: nn.Module,
+    args: Any,
+    kwargs: Any,
+    knows: Knows,
+    options: RunOptions,
+    lent: list[ref[torch.Tensor]] | None = None,
 ) -> AbstractContextManager[PreparedRun]:
     """The run that ``options`` describe, in place but not begun; see ``session.prepared_run``."""
     return prepared_run(
@@ -107,6 +132,7 @@ def prepared(
         assume=options.assume,
         memo=options.memo,
         learns=options.training is not None or options.gradients,
+        lent=lent,
     )
 
 

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
+from weakref import ref
 
 import torch
 from torch import nn
@@ -165,6 +166,7 @@ def prepared_run(
     assume: bool = False,
     memo: Memo = shared_memo,
     learns: bool = False,
+    lent: list[ref[torch.Tensor]] | None = None,
 ) -> Iterator[PreparedRun]:
     """Everything in place for a run that leaves no trace.
 
@@ -177,6 +179,7 @@ def prepared_run(
         assume: on meta, answer questions about unknown values by a stated rule.
         memo: see :class:`Session`.
         learns: parameters are stand-ins too, so that gradients and updates happen to those.
+        lent: on meta, gets a reference to every tensor that the run has, for who looks whether any of them stays.
 
     Raises:
         InputError: an input cannot be counted.
@@ -202,8 +205,9 @@ def prepared_run(
             home = home_of(model)
             stack.enter_context(autocast_on_meta(home))
             stack.enter_context(types_as_at_home(home))
-            session.note_twins(put_on_meta(reach, values.store))
+            session.note_twins(put_on_meta(reach, values.store, lent))
             stack.enter_context(literals_keep_values(values.store))
+            session.tape.lent = lent
         else:
             copy_state(reach)
         if learns:

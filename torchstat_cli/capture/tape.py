@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
+from weakref import ref
 
 import torch
 from torch.nn import Parameter
@@ -60,6 +61,7 @@ class OperatorTape(TorchDispatchMode):
         self.first_event: dict[int, int] = {}  # module index -> position of its first operator
         self.liveness: Liveness | None = None  # told of every operator and its result, when memory is watched
         self.transients: Transients | None = None  # what composites on meta tensors hold inside
+        self.lent: list[ref[torch.Tensor]] | None = None  # what operators made, where a run must take it all back
         self.locate: Callable[[tuple[Any, ...]], int] | None = None  # says whose work it is where no module runs
         self._running = running
         self._knows = knows
@@ -109,7 +111,16 @@ class OperatorTape(TorchDispatchMode):
                 if self.transients is not None and isinstance(func, OpOverload):
                     inside = self.transients.of(func, args, kwargs, record)
                 self.liveness.after(record, module, result, inside)
+        if self.lent is not None:
+            self._lend(result)
         return result
+
+    def _lend(self, result: Any) -> None:
+        if isinstance(result, torch.Tensor):
+            self.lent.append(ref(result))  # type: ignore[union-attr]  # the caller asked
+        elif isinstance(result, (tuple, list)):
+            for part in result:
+                self._lend(part)
 
     def _begin_event(self, record: OpRecord, module: int) -> None:
         """The first call of ``record`` in the module."""

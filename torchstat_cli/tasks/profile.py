@@ -75,7 +75,9 @@ def profile_spec(
             device = "cpu" if settings.device in ("auto", "meta") else settings.device
             rung = as_rung(place(source, device, dtype=settings.dtype), inputs_for)
             profile = with_durations(profile, rung, settings)
-    profile = replace(profile, provenance=replace(profile.provenance, notices=source.notices))
+    profile = replace(
+        profile, provenance=replace(profile.provenance, notices=(*source.notices, *profile.provenance.notices))
+    )
     return profile, (*source.notices, *notes)
 
 

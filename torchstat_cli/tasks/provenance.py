@@ -32,6 +32,7 @@ def run_provenance(rung: Rung, recording: Recording, settings: Settings, origin:
         version=torchstat_cli.__version__,
         source=source,
         attention=recording.attention,
+        notices=recording.leftovers,
     )
 
 

@@ -7,6 +7,7 @@ The caller puts everything back (``untouched``).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from weakref import ref
 
 import torch
 from torch import Tensor, nn
@@ -15,10 +16,15 @@ from torchstat_cli.capture.values.store import ValueStore
 from torchstat_cli.torch_access.reach import Reach, replace_tensors
 
 
-def put_on_meta(reach: Reach, store: ValueStore) -> dict[int, int]:
+def put_on_meta(reach: Reach, store: ValueStore, lent: list[ref[Tensor]] | None = None) -> dict[int, int]:
     """Replace every tensor by its meta twin; ties stay ties, small tensors keep known values.
 
     No memory is copied or touched.
+
+    Args:
+        reach: of the run.
+        store: what is known beside meta tensors.
+        lent: gets a reference to every twin.
 
     Returns:
         The id of every twin, by the id of the original.
@@ -29,6 +35,8 @@ def put_on_meta(reach: Reach, store: ValueStore) -> dict[int, int]:
         if tensor.is_meta:
             return tensor
         stand_in = store.stand_in(tensor)
+        if id(tensor) not in twins and lent is not None:
+            lent.append(ref(stand_in))
         twins[id(tensor)] = id(stand_in)
         return stand_in
 

@@ -1,0 +1,95 @@
+"""What a run left in globals, classes and functools' caches is taken back; what cannot be is named."""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import torchstat_cli as ms
+from tests.torch_access import leaky
+
+ROWS = torch.ones(1, 4)
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> None:
+    leaky.CACHE.pop("table", None)
+    leaky.TABLE = leaky.HELPER.table = leaky.ClassAttribute.cache = None
+    leaky.LOG.clear()
+    leaky.mask.cache_clear()
+    leaky.CachedMethod.mask.cache_clear()
+    if "made" in vars(leaky.NewClassAttribute):
+        del leaky.NewClassAttribute.made  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("options", [{}, {"train": True}, {"memory": True}])
+@pytest.mark.parametrize("kind", leaky.LEAKY, ids=lambda kind: kind.__name__)
+def test_next_real_call_meets_nothing_of_the_run(kind: type[leaky.Base], options: dict[str, Any]) -> None:
+    model = kind()
+    expected = ms.profile(model, ROWS, **options).total.madds
+    output = model(ROWS)
+    output.sum().backward()
+    assert output.device.type == "cpu"
+    assert ms.profile(model, ROWS, **options).total.madds == expected
+
+
+def test_what_was_there_before_stays() -> None:
+    for kind in leaky.LEAKY:
+        ms.profile(kind(), ROWS)
+    assert leaky.CACHE == {"before": 1}
+    assert leaky.TABLE is leaky.HELPER.table is leaky.ClassAttribute.cache is None
+    assert leaky.LOG == []
+    assert "made" not in vars(leaky.NewClassAttribute)
+
+
+def test_real_entries_of_the_users_own_calls_stay() -> None:
+    model = leaky.CachedFunction()
+    model(ROWS)
+    table = leaky.mask(4, ROWS.device)
+    leaky.GlobalDict()(ROWS)
+    entry = leaky.CACHE["table"]["nested"][0]
+    ms.profile(nn.Sequential(leaky.GlobalName(), leaky.GlobalDict()), ROWS)
+    assert leaky.mask(4, ROWS.device) is table
+    assert leaky.CACHE["table"]["nested"][0] is entry
+
+
+def test_a_run_that_raises_is_healed_too() -> None:
+    with pytest.raises(ms.errors.ForwardError):
+        ms.profile(leaky.Failing(), ROWS)
+    assert leaky.CACHE == {"before": 1}
+
+
+def test_what_cannot_be_taken_back_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The namespace of a file that defines none of the model's classes."""
+    elsewhere: Any = type(sys)("elsewhere_of_a_test")
+    monkeypatch.setitem(sys.modules, elsewhere.__name__, elsewhere)
+
+    class Careless(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            result = super().forward(x)
+            sys.modules["elsewhere_of_a_test"].kept = result  # type: ignore[attr-defined]
+            return result
+
+    (notice,) = ms.profile(Careless(4, 4), ROWS).provenance.notices
+    assert "elsewhere_of_a_test.kept" in notice
+    assert "1x4" in notice
+
+
+def test_ordinary_models_leave_nothing() -> None:
+    assert ms.profile(nn.Sequential(nn.Linear(4, 4), nn.ReLU()), ROWS).provenance.notices == ()
+
+
+def test_cycles_of_the_model_are_no_leftovers() -> None:
+    class Cyclic(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            knot = SimpleNamespace(value=super().forward(x))
+            knot.itself = knot
+            result: torch.Tensor = knot.value
+            return result
+
+    assert ms.profile(Cyclic(4, 4), ROWS).provenance.notices == ()

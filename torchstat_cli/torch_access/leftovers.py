@@ -1,0 +1,151 @@
+"""Tensors that a run lent and that live on where no walk from the model leads: globals, classes, functools' caches.
+
+The next real call would meet them there. What held something else before gets it back, what is new is dropped, caches
+of functools are cleared; what is left is named.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator, MutableSequence
+from types import CellType, FrameType, FunctionType, ModuleType
+from typing import Any
+from weakref import ref
+
+from torch import Tensor, nn
+
+from torchstat_cli.torch_access.holders import Kind
+from torchstat_cli.torch_access.reach import Held, Reach
+
+_LIBRARIES = ("torch.", "builtins")
+_NOT_FOLLOWED = (type, ModuleType, FunctionType, nn.Module, str)
+_DEPTH = 6  # steps from a tensor to whatever holds it
+
+_Cache = type(functools.lru_cache(lambda: None))
+
+
+class Leftovers:
+    """What a run lends, and how the places looked before where it might be left.
+
+    Args:
+        modules: of the model; their classes, and the Python files that define those, may keep what a forward makes.
+    """
+
+    def __init__(self, modules: Iterable[nn.Module]) -> None:
+        self.lent: list[ref[Tensor]] = []
+        kinds = {base for module in modules for base in type(module).__mro__ if not _is_library(base)}
+        files = {name: sys.modules[name] for name in {kind.__module__ for kind in kinds} if name in sys.modules}
+        self._namespaces: list[tuple[Any, dict[str, Any]]] = [(owner, vars(owner).copy()) for owner in kinds]
+        self._namespaces += [(file, vars(file).copy()) for file in files.values()]
+        values = [value for _, names in self._namespaces for value in names.values()]
+        self._outside = Reach((), [value for value in values if not isinstance(value, _NOT_FOLLOWED)])
+
+    def clear(self) -> tuple[str, ...]:
+        """Take the lent tensors away from all who still hold them; a sentence for each place that keeps one."""
+        if not self._survivors():
+            return ()
+        gc.collect()  # what only a cycle kept is gone now
+        survivors = self._survivors()
+        if not survivors:
+            return ()
+        keys = set(map(id, survivors))
+        self._restore(keys)
+        for tensor in survivors:
+            _drop(tensor, _DEPTH, [survivors])
+        del survivors, tensor
+        gc.collect()
+        return tuple(dict.fromkeys(_sentence(tensor) for tensor in self._survivors()))
+
+    def _survivors(self) -> list[Tensor]:
+        return [tensor for lent in self.lent if (tensor := lent()) is not None]
+
+    def _restore(self, keys: set[int]) -> None:
+        for owner, names in self._namespaces:
+            for name in [name for name, value in vars(owner).items() if id(value) in keys]:
+                if name in names:
+                    setattr(owner, name, names[name])
+                else:
+                    delattr(owner, name)
+        for held in self._outside.held:
+            if _holds_any(held, keys):
+                held.kind.write(held.holder, held.contents)
+
+
+def _holds_any(held: Held, keys: set[int]) -> bool:
+    kind: Kind = held.kind
+    return kind.holds_objects and any(_leads_to(item, keys) for item in kind.read(held.holder))
+
+
+def _leads_to(item: Any, keys: set[int]) -> bool:
+    """Whether a new item of a container is, or contains, what was lent."""
+    if id(item) in keys:
+        return True
+    if isinstance(item, (tuple, list, set, frozenset, deque)):
+        return any(_leads_to(part, keys) for part in item if part is not item)
+    return isinstance(item, dict) and any(_leads_to(part, keys) for part in item.values() if part is not item)
+
+
+def _is_library(kind: type) -> bool:
+    return kind is object or kind.__module__.startswith(_LIBRARIES) or kind.__module__ == "torch"
+
+
+def _drop(item: Any, depth: int, own: list[Any]) -> None:
+    """Take ``item`` out of the caches and new entries that hold it."""
+    for holder in gc.get_referrers(item):
+        if any(holder is mine for mine in own) or isinstance(holder, FrameType) or depth == 0:
+            continue
+        if isinstance(holder, _Cache):
+            holder.cache_clear()
+        elif type(holder).__name__ == "_lru_list_elem" or isinstance(holder, tuple):
+            _drop(holder, depth - 1, [*own, holder])
+        elif isinstance(holder, dict):
+            _drop_from(holder, item, depth, own)
+        elif isinstance(holder, (list, deque)):
+            _without(holder, item)
+        elif isinstance(holder, set):
+            holder.discard(item)
+
+
+def _drop_from(holder: dict[Any, Any], item: Any, depth: int, own: list[Any]) -> None:
+    owners = [owner for owner in gc.get_referrers(holder) if isinstance(owner, _Cache)]
+    for owner in owners:
+        owner.cache_clear()
+    is_namespace = any(
+        vars(module) is holder for module in list(sys.modules.values()) if isinstance(module, ModuleType)
+    )
+    if not owners and not is_namespace:
+        for key in [key for key, value in holder.items() if value is item]:
+            del holder[key]
+
+
+def _without(holder: MutableSequence[Any], item: Any) -> None:
+    for index in [index for index, value in enumerate(holder) if value is item][::-1]:
+        del holder[index]
+
+
+def _sentence(tensor: Tensor) -> str:
+    shape = "x".join(map(str, tensor.shape)) or "()"
+    places = ", ".join(dict.fromkeys(_places(tensor, _DEPTH))) or "an object that cannot be named"
+    return f"a tensor of the run ({shape}) lives on in {places}: clear it before the next real call"
+
+
+def _places(item: Any, depth: int) -> Iterator[str]:
+    for holder in gc.get_referrers(item):
+        if isinstance(holder, FrameType) or depth == 0:
+            continue
+        if isinstance(holder, dict):
+            names = [key for key, value in holder.items() if value is item]
+            module = next((m for m in list(sys.modules.values()) if getattr(m, "__dict__", None) is holder), None)
+            if module is not None:
+                yield from (f"{module.__name__}.{name}" for name in names)
+                continue
+        elif isinstance(holder, type):
+            yield f"{holder.__module__}.{holder.__qualname__}"
+            continue
+        elif not isinstance(holder, (list, tuple, set, deque, CellType)):
+            yield f"a {type(holder).__name__}"
+            continue
+        yield from _places(holder, depth - 1)
