@@ -1,4 +1,4 @@
-"""The numbers that the gate can judge, and how each one is printed."""
+"""The numbers that the gate can judge."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from torchstat_cli.records import ModuleRecord, Totals
-from torchstat_cli.units import format_bytes, format_count
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,25 +49,3 @@ def metric_sums(rows: list[ModuleRecord]) -> dict[str, int]:
     """The sum over ``rows`` of every metric that splits over layers."""
     columns = {name: METRICS[name].row for name in SUMMED_METRICS}
     return {name: sum(getattr(row, str(column)) for row in rows) for name, column in columns.items()}
-
-
-def format_value(metric: str, value: int) -> str:
-    """A value in the unit of its metric: ``5.712 M`` or ``48.75 MiB``."""
-    return format_bytes(value) if METRICS[metric].unit == "bytes" else format_count(value)
-
-
-def format_delta(metric: str, delta: int) -> str:
-    """A change with its sign: ``+1.183 M``; no change is ``=``."""
-    if not delta:
-        return "="
-    return f"{'+' if delta > 0 else '-'}{format_value(metric, abs(delta))}"
-
-
-def format_percent(delta: int, baseline: int | None) -> str:
-    """A change relative to ``baseline``: ``+20.70 %``; empty where nothing changed or there is nothing to relate to."""
-    if not delta or not baseline:
-        return ""
-    percent = 100 * delta / baseline
-    if abs(percent) < 0.005:
-        return "<0.01 %" if delta > 0 else ">-0.01 %"
-    return f"{percent:+.2f} %"

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from torchstat_cli.gate.explain import Explanation, GroupChange
 from torchstat_cli.gate.limits import Ceiling
-from torchstat_cli.gate.metrics import SUMMED_METRICS, format_delta
+from torchstat_cli.gate.metrics import SUMMED_METRICS
 from torchstat_cli.gate.verdict import Check, ModelVerdict, State, Verdict
+from torchstat_cli.report.verdict.amounts import format_delta
 from torchstat_cli.report.verdict.cells import number_cells
 
 _SIGNS = {"changed": "~", "added": "+", "removed": "-"}

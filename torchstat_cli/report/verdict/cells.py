@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from torchstat_cli.gate.limits import Ceiling, Limit, spell_limit
-from torchstat_cli.gate.metrics import METRICS, format_delta, format_percent, format_value
+from torchstat_cli.gate.metrics import METRICS
 from torchstat_cli.gate.verdict import Check, ModelVerdict, State
+from torchstat_cli.report.verdict.amounts import format_delta, format_percent, format_value
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 from torchstat_cli.gate.compare import Comparison, Total
-from torchstat_cli.gate.metrics import METRICS, format_delta, format_percent, format_value
+from torchstat_cli.gate.metrics import METRICS
+from torchstat_cli.report.verdict.amounts import format_delta, format_percent, format_value
 from torchstat_cli.report.verdict.block import change_rows
 from torchstat_cli.report.verdict.json import change_document
 
