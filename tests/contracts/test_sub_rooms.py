@@ -46,6 +46,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "terminal": set(),
         "writing": set(),
         "listing": {"terminal"},
+        "nodes": {"listing", "terminal"},
         "fit": set(),
         "profile": {"terminal"},
         "verdict": set(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -12,13 +11,10 @@ import click
 from torchstat_cli.cli.options import Command, foreign_code, notice, output_options
 from torchstat_cli.cli.progress import running
 from torchstat_cli.errors import UsageError
-from torchstat_cli.units import format_bytes, format_shape
 
 if TYPE_CHECKING:
     from torchstat_cli.activations.nodes.listing import NodeListing
     from torchstat_cli.activations.nodes.recording import NodeRecord
-
-HEADINGS = ("name", "kind", "type", "shape", "dtype", "bytes", "modes")
 
 
 def node_options(command: Command) -> Command:
@@ -63,6 +59,8 @@ def command(mode: str, pattern: str | None, form: str, output: str | None, **cho
 
     The names go into create_feature_extractor, and so do patterns: 'layer1.*', 'type:Conv2d', 'op:softmax', 'attn'.
     """
+    from torchstat_cli.report.nodes import render
+    from torchstat_cli.report.terminal import Terminal
     from torchstat_cli.report.writing import check_place, write
 
     check_place(output)
@@ -73,7 +71,7 @@ def command(mode: str, pattern: str | None, form: str, output: str | None, **cho
     rows = chosen(listing, mode, pattern)
     if not rows:
         raise UsageError(f"no node matches {pattern!r}", "write a glob such as 'layer1.*', or leave --filter out")
-    write(render(rows, form), output)
+    write(render(rows, form, Terminal.detect(sys.stdout)), output)
 
 
 def listed(
@@ -103,28 +101,3 @@ def chosen(listing: NodeListing, mode: str, pattern: str | None) -> list[tuple[N
     return [
         (node, " ".join(names)) for node, names in found.values() if pattern is None or fnmatchcase(node.name, pattern)
     ]
-
-
-def render(rows: list[tuple[NodeRecord, str]], form: str) -> str:
-    """The rows as a table, CSV, JSON or bare names."""
-    from torchstat_cli.report.listing import render_listing
-    from torchstat_cli.report.terminal import Terminal
-
-    if form == "names":
-        return "".join(f"{node.name}\n" for node, _ in rows)
-    if form == "json":
-        return json.dumps([_record(node, modes) for node, modes in rows], indent=2) + "\n"
-    texts = [_texts(node, modes, raw=form == "csv") for node, modes in rows]
-    return render_listing(HEADINGS, texts, form, Terminal.detect(sys.stdout))
-
-
-def _record(node: NodeRecord, modes: str) -> dict[str, object]:
-    shapes = None if node.shapes is None else [list(shape) for shape in node.shapes]
-    values = (node.name, node.kind, node.type, shapes, node.dtype, node.nbytes, modes.split())
-    return dict(zip(HEADINGS, values, strict=True))
-
-
-def _texts(node: NodeRecord, modes: str, *, raw: bool) -> tuple[str, ...]:
-    shape = ";".join(map(format_shape, node.shapes or ()))
-    size = "" if not node.shapes or node.nbytes is None else str(node.nbytes) if raw else format_bytes(node.nbytes)
-    return node.name, node.kind, node.type, shape, node.dtype or "", size, modes
