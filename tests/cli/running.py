@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO, TextIOWrapper
 from typing import Any
 
 import pytest
@@ -59,3 +61,28 @@ def measured_here(entries: Sequence[ModelEntry], **options: Any) -> dict[str, An
         except ModelstatError as error:
             outcomes[entry.name] = error
     return outcomes
+
+
+class TerminalStream(TextIOWrapper):
+    """Standard output of a terminal; remembers what it showed."""
+
+    def __init__(self) -> None:
+        super().__init__(BytesIO(), encoding="utf-8", write_through=True)
+
+    def isatty(self) -> bool:
+        return True
+
+    @property
+    def shown(self) -> str:
+        """All that was written."""
+        written: bytes = self.buffer.getvalue()  # type: ignore[attr-defined]
+        return written.decode()
+
+
+def in_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> TerminalStream:
+    """Make standard output a terminal of 40 cells with colors; pytest forbids to do so before the test itself runs."""
+    stream = TerminalStream()
+    monkeypatch.setattr(sys, "stdout", stream)
+    for name, value in {"COLUMNS": "40", "TERM": "xterm", "NO_COLOR": ""}.items():
+        monkeypatch.setenv(name, value)
+    return stream

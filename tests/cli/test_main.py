@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 
 import torchstat_cli
-from tests.cli.running import MLP, refused, run
+from tests.cli.running import MLP, in_narrow_terminal, refused, run
 from torchstat_cli.cli import main as main_module
 from torchstat_cli.cli.main import COMMANDS, main
 from torchstat_cli.errors import ModelstatError
@@ -202,3 +204,32 @@ def test_reader_that_goes_away_is_no_error() -> None:
     assert process.wait(timeout=60) == 2
     assert process.stderr.read() == ""
     process.stderr.close()
+
+
+# A terminal, and a file beside it
+
+
+@pytest.mark.parametrize("words", [("profile", MLP), ("nodes", MLP), ("ops", "aten.*pool*")], ids=" ".join)
+def test_a_file_is_written_as_for_a_pipe(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No color codes, and nothing wrapped at the width of the terminal that the command happens to run in."""
+    terminal = in_narrow_terminal(monkeypatch)
+    assert main([*words, "--output", str(tmp_path / "file.txt")]) == 0
+    assert terminal.shown == ""
+    monkeypatch.setattr(sys, "stdout", pipe := io.StringIO())
+    assert main([*words]) == 0
+    assert (tmp_path / "file.txt").read_text() == pipe.getvalue()
+
+
+@pytest.mark.parametrize("words", [("profile", MLP), ("nodes", MLP), ("ops", "aten.linear")], ids=" ".join)
+@pytest.mark.parametrize("output", [[], ["--output", "-"]], ids=["", "-"])
+def test_a_terminal_gets_colors_and_lines_that_fit(
+    words: tuple[str, ...], output: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = in_narrow_terminal(monkeypatch)
+    assert main([*words, *output]) == 0
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", terminal.shown)
+    table = plain.split("\n\n")[0] if words[0] == "profile" else plain  # the summary breaks no phrase
+    assert plain != terminal.shown
+    assert max(map(len, table.splitlines())) <= 40

@@ -44,7 +44,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
     },
     "report": {
         "terminal": set(),
-        "writing": set(),
+        "writing": {"terminal"},
         "listing": {"terminal"},
         "nodes": {"listing", "terminal"},
         "fit": set(),

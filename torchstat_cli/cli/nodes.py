@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -60,8 +59,7 @@ def command(mode: str, pattern: str | None, form: str, output: str | None, **cho
     The names go into create_feature_extractor, and so do patterns: 'layer1.*', 'type:Conv2d', 'op:softmax', 'attn'.
     """
     from torchstat_cli.report.nodes import render
-    from torchstat_cli.report.terminal import Terminal
-    from torchstat_cli.report.writing import check_place, write
+    from torchstat_cli.report.writing import check_place, terminal_of, write
 
     check_place(output)
     listing = listed(**choices)
@@ -71,7 +69,7 @@ def command(mode: str, pattern: str | None, form: str, output: str | None, **cho
     rows = chosen(listing, mode, pattern)
     if not rows:
         raise UsageError(f"no node matches {pattern!r}", "write a glob such as 'layer1.*', or leave --filter out")
-    write(render(rows, form, Terminal.detect(sys.stdout)), output)
+    write(render(rows, form, terminal_of(output)), output)
 
 
 def listed(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from fnmatch import fnmatchcase
 
 import click
@@ -21,11 +20,10 @@ def command(pattern: str, form: str, output: str | None) -> None:
     """
     from torchstat_cli.api import operator_formulas
     from torchstat_cli.report.listing import render_listing
-    from torchstat_cli.report.terminal import Terminal
-    from torchstat_cli.report.writing import write
+    from torchstat_cli.report.writing import terminal_of, write
 
     rows = [row for row in operator_formulas() if fnmatchcase(row[0], pattern)]
     if not rows:
         raise UsageError(f"no operator matches {pattern!r}", "write a glob such as 'aten.*pool*', or none to list all")
     headings = ("operator", "formula", "convention", "source")
-    write(render_listing(headings, rows, form, Terminal.detect(sys.stdout)), output)
+    write(render_listing(headings, rows, form, terminal_of(output)), output)

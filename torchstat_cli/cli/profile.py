@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -114,13 +113,11 @@ def command(
 
 def _show(profile: Profile, notes: tuple[str, ...], form: str, view: View, output: str | None) -> None:
     from torchstat_cli.report import render
-    from torchstat_cli.report.terminal import Terminal
-    from torchstat_cli.report.writing import write
+    from torchstat_cli.report.writing import terminal_of, write
 
     for note in notes:
         notice(note)
-    terminal = Terminal.detect(sys.stdout) if output is None else Terminal()
-    write(render(profile, form, view, terminal), output)
+    write(render(profile, form, view, terminal_of(output)), output)
 
 
 def _refuse_beside_generation(**given: object) -> None:

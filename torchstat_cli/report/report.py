@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import fields
 from typing import TYPE_CHECKING
@@ -11,13 +10,11 @@ from torchstat_cli.records import Profile
 from torchstat_cli.report import render
 from torchstat_cli.report.profile.columns import By
 from torchstat_cli.report.terminal import Terminal
-from torchstat_cli.report.writing import write
+from torchstat_cli.report.writing import PathLike, write
 from torchstat_cli.units import format_count
 
 if TYPE_CHECKING:
     import pandas
-
-PathLike = str | os.PathLike[str]
 
 
 class Report(Profile):

@@ -10,33 +10,42 @@ from pathlib import Path
 from typing import TextIO
 
 from torchstat_cli.errors import OutputError
+from torchstat_cli.report.terminal import Terminal
+
+PathLike = str | os.PathLike[str]
 
 
-def write(text: str, output: str | os.PathLike[str] | None = None) -> None:
+def terminal_of(output: PathLike | None) -> Terminal:
+    """What the place ``output`` can show: a file has no width and no colors, whatever terminal the command runs in."""
+    return Terminal.detect(sys.stdout) if _file(output) is None else Terminal()
+
+
+def write(text: str, output: PathLike | None = None) -> None:
     """Write ``text`` to the file ``output``, or to standard output for ``None`` and ``"-"``.
 
     Raises:
         OutputError: the place cannot be written; an older file there is untouched and nothing is left behind.
         BrokenPipeError: whoever read standard output stopped reading.
     """
-    if output is None or str(output) == "-":
+    path = _file(output)
+    if path is None:
         _write_stream(text, sys.stdout)
         return
     try:
-        _write_file(text, Path(output))
+        _write_file(text, path)
     except (OSError, ValueError) as error:
-        raise OutputError(f"cannot write {str(output)!r}: {_reason(error)}", _remedy(Path(output))) from error
+        raise OutputError(f"cannot write {str(output)!r}: {_reason(error)}", _remedy(path)) from error
 
 
-def check_place(output: str | os.PathLike[str] | None) -> None:
+def check_place(output: PathLike | None) -> None:
     """Say before any work is done that ``output`` cannot be written; nothing is created.
 
     Raises:
         OutputError: the place is a folder, lies in no folder, or may not be written.
     """
-    if output is None or str(output) == "-":
+    path = _file(output)
+    if path is None:
         return
-    path = Path(output)
     if path.is_dir() or not path.parent.exists() or not os.access(path if path.exists() else path.parent, os.W_OK):
         reason = (
             "it is a folder"
@@ -46,6 +55,11 @@ def check_place(output: str | os.PathLike[str] | None) -> None:
             else "permission denied"
         )
         raise OutputError(f"Cannot write {str(output)!r}: {reason}.", _remedy(path))
+
+
+def _file(output: PathLike | None) -> Path | None:
+    """The file that ``output`` names; None for standard output."""
+    return None if output is None or str(output) == "-" else Path(output)
 
 
 def _write_stream(text: str, stream: TextIO) -> None:
