@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 
 from torchstat_cli.records import CLASSES, NOT_MODELLED, SCHEMA, FitPoint, FitResult
+from torchstat_cli.report.layout import Column, table_lines
 from torchstat_cli.units import format_bytes, format_share
 
 _BAR = 30
 """Cells of a bar that fills the budget."""
+
+_COLUMNS = (Column("right", gap=0), *[Column("right")] * 2, *[Column()] * 3)
+"""Numbers flush right, words flush left."""
 
 
 def render(result: FitResult, form: str = "table") -> str:
@@ -22,16 +26,7 @@ def _table(result: FitResult) -> str:
         mark = " <- largest that fits" if point == result.best else ""
         module = f"{point.path or '(root)'}, {point.phase}{mark}"
         rows.append((str(point.size), format_bytes(point.peak), *_filled(point, result), _most(point), module))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [_line(row, widths) for row in rows]
-    return "\n".join([*lines, "", *_summary(result), ""])
-
-
-def _line(row: tuple[str, ...], widths: list[int]) -> str:
-    """One row: the numbers set flush right, the words flush left."""
-    numbers = [cell.rjust(width) for cell, width in zip(row[:3], widths[:3], strict=True)]
-    words = [cell.ljust(width) for cell, width in zip(row[3:], widths[3:], strict=True)]
-    return "  ".join([*numbers, *words]).rstrip()
+    return "\n".join([*table_lines(rows, _COLUMNS), "", *_summary(result), ""])
 
 
 def _filled(point: FitPoint, result: FitResult) -> tuple[str, str]:

@@ -45,3 +45,14 @@ _PLAIN = str.maketrans({"─": "-", "…": "...", "×": "x", "≥": ">=", "→":
 def to_ascii(text: str) -> str:
     """``text`` in ASCII: our own signs spelt out, any other character as its escape."""
     return text if text.isascii() else text.translate(_PLAIN).encode("ascii", "backslashreplace").decode("ascii")
+
+
+def styled(text: str, style: str) -> str:
+    """``text`` with the ANSI codes of ``style``, as rich spells it: "bold", "dim italic"; "" for none."""
+    if not text or not style:
+        return text
+    # Only a terminal with colors pays for importing this.
+    from rich.color import ColorSystem
+    from rich.style import Style
+
+    return Style.parse(style).render(text, color_system=ColorSystem.STANDARD)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.report.display import WIDE_NAMES, display_width, twin
 from tests.report.profiles import TINY, module, renamed, tied, timed, with_unknown
 from torchstat_cli.records import Profile
 from torchstat_cli.report.profile.groups import sum_rows
@@ -154,3 +155,30 @@ def test_an_empty_model() -> None:
         "0",
         "-",
     ]
+
+
+def test_wide_names_of_every_kind_keep_columns_aligned() -> None:
+    def shown(spell: Callable[[str], str]) -> str:
+        rows = tuple(
+            row._replace(path=spell(name), type=spell(name[:2]))
+            for row, name in zip(TINY.rows, WIDE_NAMES, strict=True)
+        )
+        return render(replace(TINY, rows=rows), View(), Terminal())
+
+    assert twin(shown(str)) == shown(twin)
+
+
+@pytest.mark.parametrize("width", range(24, 100))
+def test_wide_names_stay_within_the_terminal(width: int) -> None:
+    rows = tuple(row._replace(path=name * 9) for row, name in zip(TINY.rows, WIDE_NAMES, strict=True))
+    lines = table(render(replace(TINY, rows=rows), View(), Terminal(width=width)))
+    assert max(map(display_width, lines)) <= width
+    _, rule, *body = lines
+    assert all(display_width(line) <= len(rule) for line in body)
+
+
+@pytest.mark.parametrize("terminal", [Terminal(width=60), Terminal(width=60, ascii=True)], ids=["utf-8", "ascii"])
+def test_wide_words_of_the_summary_stay_within_the_terminal(terminal: Terminal) -> None:
+    origin = replace(TINY.provenance, assumptions=("模块 注 " * 20,))
+    text = render(replace(TINY, provenance=origin, never_called=WIDE_NAMES), View(), terminal)
+    assert max(map(display_width, text.splitlines())) <= 60

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 
 from tests.gate.profiles import blocks, linear, profile
+from tests.report.display import WIDE_NAMES, twin
 from torchstat_cli.gate.compare import compare_profiles
 from torchstat_cli.report.verdict.comparison import render_comparison
 
@@ -77,3 +79,21 @@ def test_json() -> None:
 def test_no_such_form() -> None:
     with pytest.raises(ValueError, match="choose text, markdown or json"):
         render_comparison(COMPARISON, "yaml")
+
+
+def test_wide_names_keep_columns_aligned() -> None:
+    def compared(spell: Callable[[str], str]) -> str:
+        layers = [linear(spell(name), 4, 4 + size) for size, name in enumerate(WIDE_NAMES)]
+        after = [linear(spell(name), 8, 40 + 2 * size) for size, name in enumerate(WIDE_NAMES)]
+        names = (spell("模块:注"), spell("한ｗ🔥"))
+        return render_comparison(compare_profiles(profile(*layers), profile(*after), names), "text")
+
+    assert twin(compared(str)) == compared(twin)
+    assert compared(str).count("Linear") == len(WIDE_NAMES)
+
+
+def test_a_name_moves_no_cursor() -> None:
+    after = profile(*blocks(2, 4, 8), linear("a\x1b[2J\nb", 4, 4))
+    text = render_comparison(compare_profiles(SMALL, after, ("x\r", "y")), "text")
+    assert not {"\x1b", "\r"} & set(text)
+    assert r"a\x1b[2J\nb   1 x Linear" in text

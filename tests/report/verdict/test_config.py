@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.report.display import WIDE_NAMES, twin
 from torchstat_cli.gate.config import default_config, read_config
 from torchstat_cli.report.verdict.config import render_config
 
@@ -42,3 +44,22 @@ def test_defaults(tmp_path: Path) -> None:
     text = render_config(config, config.select(("m:vit",)))
     assert "none" in text.splitlines()[0]
     assert [line.split()[-1] for line in text.splitlines() if "limit" in line] == ["default", "default"]
+
+
+def test_wide_names_keep_columns_aligned(tmp_path: Path) -> None:
+    def shown(spell: Callable[[str], str]) -> str:
+        models = {
+            spell(name): {"spec": f"m:{spell(name)}", "modules": {spell(f"{name}*"): {"params": "1 k"}}}
+            for name in WIDE_NAMES
+        }
+        config = read_config({"models": models}, tmp_path / "pyproject.toml", "[tool.modelstat]")
+        return render_config(config, config.models)
+
+    assert twin(shown(str)) == shown(twin)
+
+
+def test_a_value_moves_no_cursor(tmp_path: Path) -> None:
+    models = {"m": {"spec": "m:f", "message": "one\ntwo\x1b[2J"}}
+    config = read_config({"models": models}, tmp_path / "pyproject.toml", "[tool.modelstat]")
+    (message,) = [line for line in render_config(config, config.models).splitlines() if "message" in line]
+    assert message.split() == ["message", r"one\ntwo\x1b[2J", "[tool.modelstat.models.m]"]

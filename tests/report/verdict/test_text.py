@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from tests.gate.profiles import entry, profile, row
 from tests.report import verdicts
+from tests.report.display import WIDE_NAMES, twin
 from tests.report.verdicts import (
     BETTER,
     ERROR,
@@ -195,3 +197,31 @@ def test_against() -> None:
     assert render_text(run(PASSING, against="main")).endswith(
         "baseline sample_models/baseline.json where main forked\n"
     )
+
+
+@pytest.mark.parametrize("style", [TextStyle(), TextStyle(verbose=True, explain=True)], ids=["quiet", "verbose"])
+def test_wide_names_keep_columns_aligned(style: TextStyle) -> None:
+    """Names of models, of their layers and of the groups of layers that are limited."""
+
+    def shown(spell: Callable[[str], str]) -> str:
+        models = []
+        for size, name in enumerate(WIDE_NAMES):
+            model = entry(spell(name), params="+1%", flops="+1%")
+            model = replace(model, module_rules={spell(f"{each}*"): model.rules for each in WIDE_NAMES})
+            before = profile(*(row(spell(each), flops=100 + size) for each in WIDE_NAMES), source=None)
+            growth = 100 if size % 2 else 0  # every other model fails
+            layers = (row(spell(each), flops=100 + size + growth * rank) for rank, each in enumerate(WIDE_NAMES, 1))
+            models.append(judged(model, profile(*layers, source=None) if growth else before, before))
+        return render_text(run(*models), style)
+
+    assert twin(shown(str)) == shown(twin)
+    assert shown(str).count("Why:") == 2
+
+
+def test_a_name_moves_no_cursor() -> None:
+    name = "a\x1b[2J\nb"
+    before, after = (profile(row(name, flops=flops)) for flops in (1, 2))
+    grown = judged(replace(entry(name, flops="+1%"), module_rules={}), after, before)
+    head, *lines = render_text(run(grown)).splitlines()
+    assert head == r"FAIL  a\x1b[2J\nb   models.py:14"
+    assert r"  ~     +1   a\x1b[2J\nb   1 x Linear" in lines

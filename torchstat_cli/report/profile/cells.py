@@ -9,6 +9,7 @@ from typing import Any, Literal
 from torchstat_cli.records import Shape, Totals
 from torchstat_cli.report.profile.columns import By, Column
 from torchstat_cli.report.profile.view import Row, Selection, Units
+from torchstat_cli.report.width import printable
 from torchstat_cli.units import format_bytes, format_count, format_seconds, format_shape
 
 Tone = Literal["plain", "nothing", "bound"]
@@ -120,8 +121,3 @@ def _text(name: str, row: Any, by: By) -> str:
         direct = " (direct)" if row.kind == "direct" else ""
         return text + direct + (f" ×{row.calls}" if row.calls > 1 and row.kind != "subtree" else "")
     return text or "-"
-
-
-def printable(text: str) -> str:
-    """``text`` without the characters that would move a cursor: a module may bear any name."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

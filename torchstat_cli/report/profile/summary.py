@@ -16,8 +16,9 @@ from torchstat_cli.records import (
     TrainingProfile,
     UnknownOperator,
 )
-from torchstat_cli.report.profile.cells import ROOT, printable
+from torchstat_cli.report.profile.cells import ROOT
 from torchstat_cli.report.profile.view import Units
+from torchstat_cli.report.width import printable
 from torchstat_cli.units import format_bytes, format_count, format_seconds, format_shape
 
 _HOLDERS = 3

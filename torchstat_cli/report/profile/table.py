@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import chain
 
 from torchstat_cli.records import Profile
+from torchstat_cli.report.layout import GAP, Fit, align_units, column_widths, fit
 from torchstat_cli.report.profile.cells import Cell, Grid, build
-from torchstat_cli.report.profile.layout import GAP, Fit, align_units, cell_width, fit, shorten
 from torchstat_cli.report.profile.summary import Note, summarize
 from torchstat_cli.report.profile.view import View, select
-from torchstat_cli.report.terminal import Terminal, to_ascii
+from torchstat_cli.report.terminal import Terminal, styled, to_ascii
+from torchstat_cli.report.width import cell_width, pad, shorten, wrap
 
 Span = tuple[str, str]  # text, and the style that rich gives it on a terminal with colours
 Line = list[Span]
@@ -30,12 +31,15 @@ def render(profile: Profile, view: View | None = None, terminal: Terminal | None
     selection = select(profile, view)
     grid = _for_ascii(build(selection, view.units)) if terminal.ascii else build(selection, view.units)
     texts = _aligned(grid)
-    widths = [max(map(cell_width, column)) for column in texts]
-    layout = fit(grid.columns, widths, terminal.width)
+    widths = column_widths(list(zip(*texts, strict=True)))
+    ranks = [column.rank for column in grid.columns]
+    layout = fit(widths, ranks, terminal.width, named=grid.columns[0].kind == "text")
     dropped = [column.heading for position, column in enumerate(grid.columns) if position not in layout.kept]
     notes = list(summarize(profile, view.units))
     if dropped:
         notes.append(Note("no room for", tuple(dropped)))
+    if terminal.ascii:
+        notes = [replace(note, phrases=tuple(map(to_ascii, note.phrases))) for note in notes]
     lines = chain(_table(grid, texts, widths, layout, terminal), [[]], _notes(notes, terminal))
     return "".join(f"{_text(line, terminal)}\n" for line in lines)
 
@@ -66,7 +70,7 @@ def _table(
     grid: Grid, texts: Sequence[Sequence[str]], widths: Sequence[int], layout: Fit, terminal: Terminal
 ) -> Iterable[Line]:
     """The lines of the table: heading, rows, what is left out, totals."""
-    shown = [layout.name_width if position == 0 else widths[position] for position in layout.kept]
+    shown = [layout.first if position == 0 else widths[position] for position in layout.kept]
     rule: Line = [("─" * (sum(shown) + GAP * (len(shown) - 1)), "dim")]
 
     def line(index: int, styles: Sequence[str]) -> Line:
@@ -90,11 +94,11 @@ def _table(
 def _name_or_cell(grid: Grid, text: str, position: int, width: int, style: str, terminal: Terminal) -> Iterable[Span]:
     """One cell, padded to ``width``; of a dotted name the part that its neighbours share is dimmed."""
     if grid.columns[position].is_number:
-        yield " " * (width - cell_width(text)) + text, style
+        yield pad(text, width, "right"), style
         return
     if position == 0:
         text = shorten(text, width, "..." if terminal.ascii else "…")
-    text += " " * (width - cell_width(text))
+    text = pad(text, width)
     if position == 0 and grid.columns[0].name == "path" and not style:
         name, mark, shared = text.partition(" = ")
         start = name.rfind(".") + 1
@@ -109,7 +113,7 @@ def _notes(notes: Sequence[Note], terminal: Terminal) -> Iterable[Line]:
     """The summary in two columns; what is too long for the terminal continues below itself."""
     indent = max(len(note.label) for note in notes) + GAP
     for note in notes:
-        label = note.label.ljust(indent)
+        label = pad(note.label, indent)
         for text in _wrapped(note, terminal.width and max(terminal.width - indent, 16)):
             yield [(label, "bold yellow" if note.is_warning else "dim"), (text, "yellow" if note.is_warning else "")]
             label = " " * indent
@@ -121,25 +125,12 @@ def _wrapped(note: Note, width: int | None) -> list[str]:
     whole = ", ".join(
         phrase.replace(" ", _NO_BREAK) if cell_width(phrase) < width else phrase for phrase in note.phrases
     )
-    lines = textwrap.wrap(whole, width, break_long_words=False, break_on_hyphens=False)
-    return [line.replace(_NO_BREAK, " ") for line in lines]
+    return [line.replace(_NO_BREAK, " ") for line in wrap(whole, width)]
 
 
 def _text(line: Line, terminal: Terminal) -> str:
     """``line`` as text, without blanks at its end."""
     if terminal.color:
-        return _colored(line)
+        return "".join(styled(text, style) for text, style in line)
     text = "".join(text for text, _ in line).rstrip()
     return to_ascii(text) if terminal.ascii else text
-
-
-def _colored(line: Line) -> str:
-    # Only a terminal with colours pays for importing rich.
-    from rich.color import ColorSystem
-    from rich.style import Style
-
-    return "".join(
-        Style.parse(style).render(text, color_system=ColorSystem.STANDARD) if style else text
-        for text, style in line
-        if text
-    )

@@ -8,10 +8,21 @@ from torchstat_cli.gate.explain import Explanation, GroupChange
 from torchstat_cli.gate.limits import Ceiling
 from torchstat_cli.gate.metrics import SUMMED_METRICS
 from torchstat_cli.gate.verdict import Check, ModelVerdict, State, Verdict
+from torchstat_cli.report.layout import Column, lay_out, table_lines
 from torchstat_cli.report.verdict.amounts import format_delta
 from torchstat_cli.report.verdict.cells import number_cells
 
 _SIGNS = {"changed": "~", "added": "+", "removed": "-"}
+_CHANGE = (Column(gap=0), Column("right"))
+_NUMBERS = (
+    Column(least=len("FAIL")),
+    Column(),
+    Column("right", gap=5),
+    Column("right", gap=4),
+    Column("right", gap=3),
+    Column("right", gap=4),
+)
+"""How word, metric, baseline, now, change and limit are set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,26 +54,12 @@ def block_lines(verdict: Verdict, model: ModelVerdict, checks: tuple[Check, ...]
 
 
 def _table(checks: tuple[Check, ...]) -> list[str]:
-    rows = [(_word(check), number_cells(check)) for check in checks]
-    label = max(len("metric"), *(len(cells.label) for _, cells in rows)) + 1
-    baseline = max(len("baseline"), *(len(cells.baseline) for _, cells in rows))
-    now = max(len(cells.now) for _, cells in rows)
-    delta = max(len(cells.delta) for _, cells in rows)
-    percent = max(len(cells.percent) for _, cells in rows)
-    limit = max(len("limit"), *(len(cells.limit) for _, cells in rows))
-    change = max(len("change"), delta + 2 + percent)
-    heading = (
-        f"        {'metric':<{label}}    {'baseline':>{baseline}}    {'now':>{now}}"
-        f"   {'change':>{change}}    {'limit':>{limit}}"
-    )
-    lines = [heading]
-    for word, cells in rows:
-        changed = f"{cells.delta:<{delta}}  {cells.percent:>{percent}}"
-        lines.append(
-            f"  {word:<4}  {cells.label:<{label}}    {cells.baseline:>{baseline}}    {cells.now:>{now}}"
-            f"   {changed:>{change}}    {cells.limit:>{limit}}".rstrip()
-        )
-    return lines
+    cells = [number_cells(check) for check in checks]
+    changes = lay_out([(number.delta, number.percent) for number in cells], _CHANGE)
+    rows = [("", "metric", "baseline", "now", "change", "limit")]
+    for check, number, change in zip(checks, cells, changes, strict=True):
+        rows.append((_word(check), number.label, number.baseline, number.now, change, number.limit))
+    return table_lines(rows, _NUMBERS)
 
 
 def _word(check: Check) -> str:
@@ -116,14 +113,10 @@ def _deltas(change: GroupChange, metrics: tuple[str, ...]) -> list[str]:
 
 
 def _aligned(rows: list[_Row], metrics: tuple[str, ...]) -> list[str]:
-    widths = [max(len(name), *(len(row.deltas[place]) for row in rows)) for place, name in enumerate(metrics)]
-    path = max(len(row.path) for row in rows)
-    heading = "    ".join(f"{name:>{width}}" for name, width in zip(metrics, widths, strict=True))
-    lines = [f"     {heading}"]
-    for row in rows:
-        cells = "    ".join(f"{delta:>{width}}" for delta, width in zip(row.deltas, widths, strict=True))
-        lines.append(f"  {row.sign}  {cells}   {row.path:<{path}}   {row.text}".rstrip())
-    return lines
+    deltas = [Column("right"), *[Column("right", gap=4)] * (len(metrics) - 1)]
+    heading = ("", *metrics, "", "")
+    texts = [(row.sign, *row.deltas, row.path, row.text) for row in rows]
+    return table_lines([heading, *texts], [Column(), *deltas, Column(gap=3), Column(gap=3)])
 
 
 def remedy_lines(verdict: Verdict, model: ModelVerdict) -> list[str]:

@@ -6,12 +6,16 @@ import json
 
 from torchstat_cli.gate.compare import Comparison, Total
 from torchstat_cli.gate.metrics import METRICS
+from torchstat_cli.report.layout import Column, table_lines
 from torchstat_cli.report.verdict.amounts import format_delta, format_percent, format_value
 from torchstat_cli.report.verdict.block import change_rows
 from torchstat_cli.report.verdict.json import change_document
+from torchstat_cli.report.width import printable
 
 COMPARISON_SCHEMA = 1
 _COLUMNS = ("params", "flops", "memory")
+_TOTALS = (Column(gap=0), Column("right", gap=4), Column("right", gap=4), Column(gap=4), Column("right"))
+"""How metric, before, after, change and percent are set."""
 
 
 def render_comparison(comparison: Comparison, form: str, top: int = 20) -> str:
@@ -59,12 +63,7 @@ def _cells(total: Total) -> tuple[str, str, str, str, str]:
 
 def _text(comparison: Comparison, top: int) -> str:
     rows = [("", comparison.before, comparison.after, "change", ""), *map(_cells, comparison.totals)]
-    widths = [max(len(row[column]) for row in rows) for column in range(5)]
-    lines = [
-        f"{row[0]:<{widths[0]}}    {row[1]:>{widths[1]}}    {row[2]:>{widths[2]}}    "
-        f"{row[3]:<{widths[3]}}  {row[4]:>{widths[4]}}".rstrip()
-        for row in rows
-    ]
+    lines = table_lines(rows, _TOTALS)
     lines += ["", _summary(comparison), *change_rows(list(comparison.explanation.changes), _metrics(comparison), top)]
     lines += _modules("added", comparison.added) + _modules("removed", comparison.removed)
     return "\n".join(lines).rstrip() + "\n"
@@ -88,7 +87,7 @@ def _metrics(comparison: Comparison) -> tuple[str, ...]:
 def _modules(verb: str, paths: tuple[str, ...]) -> list[str]:
     if not paths:
         return []
-    shown = ", ".join(paths[:10])
+    shown = ", ".join(map(printable, paths[:10]))
     more = f", and {len(paths) - 10} more" if len(paths) > 10 else ""
     return ["", f"{verb}: {shown}{more}"]
 

@@ -7,8 +7,10 @@ from pathlib import Path
 from torchstat_cli.gate.config import GateConfig, ModelEntry, Rules
 from torchstat_cli.gate.limits import spell_limits
 from torchstat_cli.gate.metrics import METRICS
+from torchstat_cli.report.layout import Column, table_lines
 
 _Line = tuple[str, str, str]  # key, value, origin
+_COLUMNS = (Column(gap=0), Column(gap=3), Column(gap=3))
 
 
 def render_config(config: GateConfig, models: tuple[ModelEntry, ...]) -> str:
@@ -22,9 +24,7 @@ def render_config(config: GateConfig, models: tuple[ModelEntry, ...]) -> str:
     lines.append(("timeout", f"{config.timeout:g} s", where))
     for model in models:
         lines += [("", "", ""), (model.name, "", ""), *_model_lines(model)]
-    key = max(len(line[0]) for line in lines)
-    value = max(len(line[1]) for line in lines)
-    return "".join(f"{name:<{key}}   {text:<{value}}   {origin}".rstrip() + "\n" for name, text, origin in lines)
+    return "".join(f"{line}\n" for line in table_lines(lines, _COLUMNS))
 
 
 def _model_lines(model: ModelEntry) -> list[_Line]:

@@ -9,6 +9,7 @@ from torchstat_cli.gate.verdict import UNDECIDED, ModelVerdict, State, Verdict
 from torchstat_cli.report.verdict.block import block_lines
 from torchstat_cli.report.verdict.cells import NumberCells, number_cells
 from torchstat_cli.report.verdict.closing import closing_line, model_notices
+from torchstat_cli.report.width import cell_width, pad, printable
 
 _COLORS = {
     "PASS": "32",
@@ -90,17 +91,17 @@ class _Grid:
 
     def __init__(self, models: list[ModelVerdict]) -> None:
         self._state = max((len(model.state) for model in models), default=0)
-        self._name = max((len(model.name) for model in models), default=0)
+        self._name = max((cell_width(printable(model.name)) for model in models), default=0)
         quiet = [number_cells(check) for model in models if model.state is not State.FAIL for check in model.shown]
         self._value: dict[str, int] = {}
         self._change: dict[str, int] = {}
         for cells in quiet:
-            self._value[cells.label] = max(self._value.get(cells.label, 0), len(cells.now))
-            self._change[cells.label] = max(self._change.get(cells.label, 0), len(cells.change))
+            self._value[cells.label] = max(self._value.get(cells.label, 0), cell_width(cells.now))
+            self._change[cells.label] = max(self._change.get(cells.label, 0), cell_width(cells.change))
 
     def head(self, model: ModelVerdict, text: str) -> str:
         """State, name, and whatever follows."""
-        return f"{model.state:<{self._state}}  {model.name:<{self._name}}   {text}".rstrip()
+        return f"{pad(model.state, self._state)}  {pad(printable(model.name), self._name)}   {text}".rstrip()
 
     def line(self, model: ModelVerdict) -> str:
         """A whole model in one line."""
@@ -110,4 +111,4 @@ class _Grid:
 
     def _number(self, cells: NumberCells) -> str:
         value, change = self._value.get(cells.label, 0), self._change.get(cells.label, 0)
-        return f"{cells.label} {cells.now:>{value}}  {cells.change:<{change}}"
+        return f"{printable(cells.label)} {pad(cells.now, value, 'right')}  {pad(cells.change, change)}"
