@@ -47,7 +47,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "width": set(),
         "layout": {"width"},
         "writing": {"terminal"},
-        "listing": {"terminal"},
+        "listing": {"layout", "terminal", "width"},
         "nodes": {"listing", "terminal"},
         "fit": {"layout"},
         "profile": {"layout", "terminal", "width"},
