@@ -89,6 +89,14 @@ def test_wide_names_stay_within_the_terminal(width: int) -> None:
     assert max(map(display_width, table(WIDE_ROWS, Terminal(width=width)).splitlines())) <= width
 
 
+@pytest.mark.parametrize("is_ascii", [False, True])
+def test_a_pipe_gets_each_row_in_one_line(is_ascii: bool) -> None:
+    """So that grep finds whole rows, and a name can be copied."""
+    name = "module." * 60 + "end"
+    lines = table([(name, "Linear", "1x10")], Terminal(ascii=is_ascii)).splitlines()
+    assert [name in line and "Linear" in line and "1x10" in line for line in lines].count(True) == 1
+
+
 def test_what_the_terminal_lacks_is_escaped_before_it_is_aligned() -> None:
     assert "|\\u6a21\\u5757       " in table(WIDE_ROWS, Terminal(ascii=True))
     assert len({len(line) for line in table(WIDE_ROWS, Terminal(ascii=True)).splitlines()}) == 1

@@ -43,7 +43,7 @@ def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], terminal: Ter
     """The lines of the table; a text that is wider than its column continues below itself."""
     texts = [[_shown(text, terminal) for text in row] for row in (headings, *rows)]
     frame = _BOXED if terminal.ascii else _OPEN
-    widths = _fitting(column_widths(texts), terminal.width or 200, frame)
+    widths = _fitting(column_widths(texts), terminal.width)
     rule = _drawn([frame.line * width for width in widths], frame.rule)
     edge = rule if frame.closed else ""
     heading, *body = texts
@@ -60,8 +60,10 @@ def _shown(text: str, terminal: Terminal) -> str:
     return to_ascii(printable(text)) if terminal.ascii else printable(text)
 
 
-def _fitting(widths: list[int], limit: int, frame: _Frame) -> list[int]:
+def _fitting(widths: list[int], limit: int | None) -> list[int]:
     """``widths``, made narrower where the table would not fit ``limit`` cells."""
+    if limit is None:
+        return widths
     last = len(widths) - 1
     around = [(position > 0) + (position < last) for position in range(len(widths))]  # blanks beside the texts
     room = limit - len(widths) - 1  # for what separates the columns
