@@ -8,9 +8,11 @@ from typing import Any
 from torchstat_cli.records import (
     CLASSES,
     NOT_MODELLED,
+    GenerationPart,
     GenerationProfile,
     MemoryProfile,
     Moment,
+    PhaseTotal,
     Profile,
     TrainingProfile,
 )
@@ -65,17 +67,7 @@ def _training(training: TrainingProfile) -> dict[str, Any]:
         "loss": setup.loss,
         "autocast": setup.autocast,
         "accumulate": setup.accumulate,
-        "phases": [
-            {
-                "step": part.step,
-                "phase": part.phase,
-                "madds": part.madds,
-                "flops": part.flops,
-                "mem_read": part.mem_read,
-                "mem_write": part.mem_write,
-            }
-            for part in training.phases
-        ],
+        "phases": [{"step": part.step, "phase": part.phase, **_costs(part)} for part in training.phases],
     }
 
 
@@ -86,15 +78,9 @@ def _generation(generation: GenerationProfile) -> dict[str, Any]:
         "batch": generation.batch,
         "cache_bytes": generation.cache_bytes,
         "observed_steps": generation.observed,
-        "parts": [
-            {
-                "name": part.name,
-                "steps": part.steps,
-                "madds": part.madds,
-                "flops": part.flops,
-                "mem_read": part.mem_read,
-                "mem_write": part.mem_write,
-            }
-            for part in generation.parts
-        ],
+        "parts": [{"name": part.name, "steps": part.steps, **_costs(part)} for part in generation.parts],
     }
+
+
+def _costs(part: PhaseTotal | GenerationPart) -> dict[str, int]:
+    return {name: getattr(part, name) for name in ("madds", "flops", "mem_read", "mem_write")}

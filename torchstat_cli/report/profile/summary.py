@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from torchstat_cli.records import (
@@ -34,10 +34,11 @@ _PLURALS = {
     "optimizer": "optimizer state",
 }
 
-Label = str
-Phrases = tuple[str, ...]
-
 _NAMES_SHOWN = 6
+
+_COUNT: Mapping[Units, Callable[[int], str]] = {"auto": format_count, "raw": str}
+_SIZE: Mapping[Units, Callable[[int], str]] = {"auto": format_bytes, "raw": "{} B".format}
+"""How counts and bytes are written, by the units that were asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,7 @@ def summarize(profile: Profile, units: Units) -> tuple[Note, ...]:
 
 
 def _costs(total: Totals, units: Units) -> list[Note]:
-    count = format_count if units == "auto" else str
-    size = format_bytes if units == "auto" else _raw_bytes
+    count, size = _COUNT[units], _SIZE[units]
     bound = "≥" if total.lower_bound else ""
     frozen = total.params - total.trainable_params
     trainable = (
@@ -82,24 +82,6 @@ def _costs(total: Totals, units: Units) -> list[Note]:
             Note("duration", (format_seconds(total.duration_s) if units == "auto" else f"{total.duration_s} s",))
         )
     return notes
-
-
-def _observed(profile: Profile, units: Units) -> list[Note]:
-    """What only some runs look at: live memory, a training step."""
-    raw = units == "raw"
-    told = training_phrases(profile.training, raw) if profile.training is not None else []
-    if profile.generation is not None:
-        told = [*told, *generation_phrases(profile.generation, raw)]
-    if profile.memory is not None:
-        told = [*told, *memory_phrases(profile.memory, raw)]
-    elif profile.total.peak is not None:  # of a saved report
-        peak = _raw_bytes(profile.total.peak) if raw else format_bytes(profile.total.peak)
-        told = [*told, ("peak", (f"{peak} of tensor memory",))]
-    return [Note(label, phrases) for label, phrases in told]
-
-
-def _raw_bytes(value: int) -> str:
-    return f"{value} B"
 
 
 def _origin(profile: Profile) -> list[Note]:
@@ -145,30 +127,44 @@ def _some(paths: Sequence[str]) -> tuple[str, ...]:
     return (*shown, f"and {more} more") if more else shown
 
 
-def memory_phrases(memory: MemoryProfile, raw: bool) -> list[tuple[Label, Phrases]]:
+def _observed(profile: Profile, units: Units) -> list[Note]:
+    """What only some runs look at: a training step, generated text, live memory."""
+    notes: list[Note] = []
+    if profile.training is not None:
+        notes += _training(profile.training, units)
+    if profile.generation is not None:
+        notes += _generation(profile.generation, units)
+    if profile.memory is not None:
+        notes += _memory(profile.memory, units)
+    elif profile.total.peak is not None:  # of a saved report
+        notes.append(Note("peak", (f"{_SIZE[units](profile.total.peak)} of tensor memory",)))
+    return notes
+
+
+def _memory(memory: MemoryProfile, units: Units) -> list[Note]:
     """The peak: how high, where, and what is alive there."""
-    size = _raw_bytes if raw else format_bytes
+    size = _SIZE[units]
     where = f"at {memory.peak.op or 'the start'} in {memory.peak.path or '(root)'}"
     several = len(memory.phases) > 1
     when = (f"{memory.phase} of step {memory.step}",) if several else ()
     held = [(kind, nbytes) for kind, nbytes in memory.at_peak().items() if nbytes]
-    notes: list[tuple[Label, Phrases]] = [
-        ("peak", (f"{size(memory.peak.total)} of tensor memory", where, *when)),
-        ("at the peak", tuple(f"{size(nbytes)} {_PLURALS[kind]}" for kind, nbytes in held)),
-        ("most of it", tuple(_share(part, size) for part in memory.largest[:_HOLDERS])),
+    notes = [
+        Note("peak", (f"{size(memory.peak.total)} of tensor memory", where, *when)),
+        Note("at the peak", tuple(f"{size(nbytes)} {_PLURALS[kind]}" for kind, nbytes in held)),
+        Note("most of it", tuple(_share(part, size) for part in memory.largest[:_HOLDERS])),
     ]
     if several:
-        told = (f"step {part.step} {part.phase} {size(part.nbytes)}" for part in memory.phases)
-        notes.append(("peaks", tuple(told)))
+        peaks = (f"step {part.step} {part.phase} {size(part.nbytes)}" for part in memory.phases)
+        notes.append(Note("peaks", tuple(peaks)))
     if memory.measured is not None:
-        notes.append(("measured", _measured(memory, memory.measured, size)))
-    notes.append(("not in it", ("allocator rounding and fragmentation", "kernel workspaces", "the device context")))
+        notes.append(Note("measured", _measured(memory, memory.measured, size)))
+    notes.append(Note("not in it", ("allocator rounding and fragmentation", "kernel workspaces", "the device context")))
     return notes
 
 
-def training_phrases(training: TrainingProfile, raw: bool) -> list[tuple[Label, Phrases]]:
+def _training(training: TrainingProfile, units: Units) -> list[Note]:
     """The step: with what, and what each phase costs."""
-    count: Callable[[int], str] = str if raw else format_count
+    count = _COUNT[units]
     setup, total = training.setup, training.total
     how = [f"optimizer {setup.optimizer}", f"loss {setup.loss}"]
     if setup.autocast is not None:
@@ -181,13 +177,12 @@ def training_phrases(training: TrainingProfile, raw: bool) -> list[tuple[Label, 
         f"optimizer {count(total.optimizer_flops)}",
     )
     whole = (f"first {count(total.step1_flops)} FLOPs", f"second {count(total.step2_flops)}, which the table shows")
-    return [("training", tuple(how)), ("phases", cost), ("steps", whole)]
+    return [Note("training", tuple(how)), Note("phases", cost), Note("steps", whole)]
 
 
-def generation_phrases(generation: GenerationProfile, raw: bool) -> list[tuple[Label, Phrases]]:
+def _generation(generation: GenerationProfile, units: Units) -> list[Note]:
     """Prefill and decoding, and the cache."""
-    count: Callable[[int], str] = str if raw else format_count
-    size = _raw_bytes if raw else format_bytes
+    count, size = _COUNT[units], _SIZE[units]
     asked = (
         f"prompt of {generation.prompt} tokens, which the table shows",
         f"{generation.new} new",
@@ -200,9 +195,9 @@ def generation_phrases(generation: GenerationProfile, raw: bool) -> list[tuple[L
     tokens = generation.batch * (generation.prompt + generation.new - 1)
     per_token = f"{size(generation.cache_bytes // tokens)} per token"
     return [
-        ("generation", asked),
-        ("cost", parts),
-        ("kv cache", (f"{size(generation.cache_bytes)} at the end", per_token)),
+        Note("generation", asked),
+        Note("cost", parts),
+        Note("kv cache", (f"{size(generation.cache_bytes)} at the end", per_token)),
     ]
 
 
@@ -210,6 +205,6 @@ def _share(part: Share, size: Callable[[int], str]) -> str:
     return f"{size(part.nbytes)} {_PLURALS[part.kind]} of {part.path or '(root)'}"
 
 
-def _measured(memory: MemoryProfile, measured: int, size: Callable[[int], str]) -> Phrases:
+def _measured(memory: MemoryProfile, measured: int, size: Callable[[int], str]) -> tuple[str, ...]:
     difference = 100 * (memory.peak.total - measured) / measured if measured else 0.0
     return (f"{size(measured)} by the allocator", f"the simulation is {difference:+.2f} % off")
