@@ -6,6 +6,7 @@ import json
 
 from torchstat_cli.records import CLASSES, NOT_MODELLED, SCHEMA, FitPoint, FitResult
 from torchstat_cli.report.layout import Column, table_lines
+from torchstat_cli.report.names import shown_path
 from torchstat_cli.units import format_bytes, format_share
 
 _BAR = 30
@@ -24,7 +25,7 @@ def _table(result: FitResult) -> str:
     rows = [("size", "peak", "of budget", "", "most of it", "at")]
     for point in result.points:
         mark = " <- largest that fits" if point == result.best else ""
-        module = f"{point.path or '(root)'}, {point.phase}{mark}"
+        module = f"{shown_path(point.path)}, {point.phase}{mark}"
         rows.append((str(point.size), format_bytes(point.peak), *_filled(point, result), _most(point), module))
     return "\n".join([*table_lines(rows, _COLUMNS), "", *_summary(result), ""])
 

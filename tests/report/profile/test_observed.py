@@ -80,6 +80,13 @@ def test_the_picture_has_a_band_per_class_that_is_there() -> None:
     assert timeline(flat) == ""
 
 
+def test_the_picture_names_its_peak_as_the_summary_does() -> None:
+    moments = (moment(0, 9), moment(1, 5))
+    start = replace(moments[0], path="", op="")
+    memory = MemoryProfile(start, 1, "forward", (), (), (start, moments[1]), "auto")
+    assert "peak 9 B at the start in (root)" in timeline(memory)
+
+
 def test_a_saved_report_reads_back() -> None:
     from torchstat_cli.report.profile.saved import from_json
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.report.profiles import PROVENANCE, TINY, timed, with_unknown
-from torchstat_cli.records import InputRecord, Profile, UnknownOperator
+from torchstat_cli.records import InputRecord, MemoryProfile, Moment, Profile, Share, UnknownOperator
 from torchstat_cli.report.profile.summary import summarize
 from torchstat_cli.report.profile.view import Units
 
@@ -76,3 +76,14 @@ def test_the_root_has_a_name() -> None:
 def test_a_model_without_params() -> None:
     total = replace(TINY.total, params=0, trainable_params=0, param_bytes=0)
     assert said(replace(TINY, total=total))["params"] == "0, 0 B"
+
+
+def test_the_peak_is_named_like_every_module() -> None:
+    live = (0, 0, 0, 2048, 0, 0, 0)
+    start = Moment(0, live, "", "")
+    memory = MemoryProfile(start, 1, "forward", (), (Share("a\x1b[2J", "activation", 2048),), (start,), "auto")
+    notes = said(replace(TINY, memory=memory))
+    assert notes["peak"] == "2.000 KiB of tensor memory, at the start in (root)"
+    assert notes["most of it"] == r"2.000 KiB activations of a\x1b[2J"
+    inside = replace(memory, peak=Moment(3, live, "a\nb", "aten.mm"))
+    assert said(replace(TINY, memory=inside))["peak"] == r"2.000 KiB of tensor memory, at aten.mm in a\nb"

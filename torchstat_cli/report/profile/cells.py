@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from torchstat_cli.records import Shape, Totals
+from torchstat_cli.report.names import shown_path
 from torchstat_cli.report.profile.columns import By, Column
 from torchstat_cli.report.profile.view import Row, Selection, Units
 from torchstat_cli.report.width import printable
 from torchstat_cli.units import format_bytes, format_count, format_seconds, format_shape
 
 Tone = Literal["plain", "nothing", "bound"]
-
-ROOT = "(root)"
-"""How the model itself, whose path is empty, is named to people."""
 
 _LOWER_BOUND_COLUMNS = ("madds", "flops")
 
@@ -116,7 +114,7 @@ def _text(name: str, row: Any, by: By) -> str:
     if by != "module":
         return text
     if name == "path":
-        return (text or ROOT) + (f" = {printable(row.shared_with)}" if row.shared_with is not None else "")
+        return shown_path(row.path) + (f" = {printable(row.shared_with)}" if row.shared_with is not None else "")
     if name == "type":
         direct = " (direct)" if row.kind == "direct" else ""
         return text + direct + (f" ×{row.calls}" if row.calls > 1 and row.kind != "subtree" else "")

@@ -16,7 +16,7 @@ from torchstat_cli.records import (
     TrainingProfile,
     UnknownOperator,
 )
-from torchstat_cli.report.profile.cells import ROOT
+from torchstat_cli.report.names import shown_path
 from torchstat_cli.report.profile.view import Units
 from torchstat_cli.report.width import printable
 from torchstat_cli.units import format_bytes, format_count, format_seconds, format_shape
@@ -122,7 +122,7 @@ def _no_formula(unknown: UnknownOperator) -> str:
 
 def _some(paths: Sequence[str]) -> tuple[str, ...]:
     """The first of ``paths``, and how many more there are."""
-    shown = tuple(printable(path) or ROOT for path in paths[:_NAMES_SHOWN])
+    shown = tuple(map(shown_path, paths[:_NAMES_SHOWN]))
     more = len(paths) - len(shown)
     return (*shown, f"and {more} more") if more else shown
 
@@ -141,15 +141,19 @@ def _observed(profile: Profile, units: Units) -> list[Note]:
     return notes
 
 
+def peak_place(memory: MemoryProfile) -> str:
+    """At which operator of which module the peak is."""
+    return f"at {printable(memory.peak.op) or 'the start'} in {shown_path(memory.peak.path)}"
+
+
 def _memory(memory: MemoryProfile, units: Units) -> list[Note]:
     """The peak: how high, where, and what is alive there."""
     size = _SIZE[units]
-    where = f"at {memory.peak.op or 'the start'} in {memory.peak.path or '(root)'}"
     several = len(memory.phases) > 1
     when = (f"{memory.phase} of step {memory.step}",) if several else ()
     held = [(kind, nbytes) for kind, nbytes in memory.at_peak().items() if nbytes]
     notes = [
-        Note("peak", (f"{size(memory.peak.total)} of tensor memory", where, *when)),
+        Note("peak", (f"{size(memory.peak.total)} of tensor memory", peak_place(memory), *when)),
         Note("at the peak", tuple(f"{size(nbytes)} {_PLURALS[kind]}" for kind, nbytes in held)),
         Note("most of it", tuple(_share(part, size) for part in memory.largest[:_HOLDERS])),
     ]
@@ -202,7 +206,7 @@ def _generation(generation: GenerationProfile, units: Units) -> list[Note]:
 
 
 def _share(part: Share, size: Callable[[int], str]) -> str:
-    return f"{size(part.nbytes)} {_PLURALS[part.kind]} of {part.path or '(root)'}"
+    return f"{size(part.nbytes)} {_PLURALS[part.kind]} of {shown_path(part.path)}"
 
 
 def _measured(memory: MemoryProfile, measured: int, size: Callable[[int], str]) -> tuple[str, ...]:

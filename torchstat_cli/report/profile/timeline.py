@@ -8,6 +8,7 @@ from itertools import accumulate
 
 from torchstat_cli.records import CLASSES, MemoryProfile, Moment
 from torchstat_cli.report.profile.observed import thinned
+from torchstat_cli.report.profile.summary import peak_place
 from torchstat_cli.units import format_bytes
 
 _WIDTH, _HEIGHT = 900, 220
@@ -31,7 +32,7 @@ def timeline(memory: MemoryProfile) -> str:
     if not last or not highest:
         return ""
     bands = "".join(_bands(moments, last, highest))
-    peak = f"peak {format_bytes(highest)} at {memory.peak.op} in {memory.peak.path or '(root)'}"
+    peak = f"peak {format_bytes(highest)} {peak_place(memory)}"
     x = _WIDTH * memory.peak.index / last
     mark = f'<line x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{_HEIGHT}" stroke="currentColor" stroke-dasharray="3 3"/>'
     return (

@@ -9,6 +9,7 @@ from torchstat_cli.gate.limits import Ceiling
 from torchstat_cli.gate.metrics import SUMMED_METRICS
 from torchstat_cli.gate.verdict import Check, ModelVerdict, State, Verdict
 from torchstat_cli.report.layout import Column, lay_out, table_lines
+from torchstat_cli.report.names import shown_path
 from torchstat_cli.report.verdict.amounts import format_delta
 from torchstat_cli.report.verdict.cells import number_cells
 
@@ -90,7 +91,7 @@ def change_rows(changes: list[GroupChange], metrics: tuple[str, ...], top: int) 
         return []
     shown, rest = changes[:top], changes[top:]
     rows = [
-        _Row(_SIGNS[change.kind], _deltas(change, metrics), change.path or "(root)", change.description)
+        _Row(_SIGNS[change.kind], _deltas(change, metrics), shown_path(change.path), change.description)
         for change in shown
     ]
     if rest:
@@ -138,4 +139,4 @@ def top_group(model: ModelVerdict, metrics: tuple[str, ...]) -> str | None:
     if change is None:
         return None
     deltas = ", ".join(f"{metric} {format_delta(metric, change.deltas[metric])}" for metric in metrics)
-    return f"largest change: {change.path or '(root)'}, {change.description} ({deltas})"
+    return f"largest change: {shown_path(change.path)}, {change.description} ({deltas})"
