@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 from torchstat_cli.errors import ModelstatError
-from torchstat_cli.gate.baseline import read_baseline, write_baseline
+from torchstat_cli.gate.baseline.files import load_baseline, save_baseline
+from torchstat_cli.gate.baseline.json import read_baseline, write_baseline
+from torchstat_cli.gate.baseline.snapshot import LIVE, Snapshot
+from torchstat_cli.gate.baseline.update import updated
 from torchstat_cli.gate.config import ModelEntry, read_rules
 from torchstat_cli.gate.discovery import find_config
-from torchstat_cli.gate.files import load_baseline, save_baseline
 from torchstat_cli.gate.judge import take_snapshot
 from torchstat_cli.gate.metrics import METRICS
 from torchstat_cli.gate.run import References, Request, decide, find_references
-from torchstat_cli.gate.snapshot import LIVE, Snapshot
-from torchstat_cli.gate.update import updated
 from torchstat_cli.gate.verdict import State, Verdict
 from torchstat_cli.records import Profile
 from torchstat_cli.report.verdict.text import TextStyle, render_text

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from torchstat_cli.api import profile
-from torchstat_cli.gate.snapshot import snapshot_of
+from torchstat_cli.gate.baseline.snapshot import snapshot_of
 
 CONTRACTIONS = 786_432 + 131_072 + 262_144 + 16_777_216
 

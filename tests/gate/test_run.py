@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tests.gate.profiles import blocks, entry, linear, profile, row
 from tests.gate.repository import Repository
 from torchstat_cli.errors import BaselineError, ForwardError, UsageError
+from torchstat_cli.gate.baseline.files import load_baseline, save_baseline
 from torchstat_cli.gate.config import GateConfig, ModelEntry, default_rules
-from torchstat_cli.gate.files import load_baseline, save_baseline
 from torchstat_cli.gate.judge import take_snapshot
 from torchstat_cli.gate.run import Request, decide, find_references, write
 from torchstat_cli.gate.verdict import State, Verdict

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from torchstat_cli.gate.baseline.snapshot import Snapshot, module_paths, snapshot_of
 from torchstat_cli.gate.explain import Explanation, explain
 from torchstat_cli.gate.metrics import METRICS, SUMMED_METRICS
-from torchstat_cli.gate.snapshot import Snapshot, module_paths, snapshot_of
 from torchstat_cli.records import Profile
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 from torchstat_cli.errors import ModelstatError
+from torchstat_cli.gate.baseline.snapshot import Made, Snapshot, module_paths, snapshot_of
 from torchstat_cli.gate.config import ModelEntry, Rule, Rules
 from torchstat_cli.gate.explain import Explanation, explain
 from torchstat_cli.gate.limits import Ceiling, Limit
 from torchstat_cli.gate.metrics import HEADLINE, METRICS, SUMMED_METRICS
 from torchstat_cli.gate.reading import closest
-from torchstat_cli.gate.snapshot import Made, Snapshot, module_paths, snapshot_of
 from torchstat_cli.gate.verdict import UNDECIDED, Check, ModelVerdict, State, worst
 from torchstat_cli.records import Profile
 

@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 
 from torchstat_cli.errors import BaselineError, OutputError
-from torchstat_cli.gate.baseline import Baseline, read_baseline, write_baseline
-from torchstat_cli.gate.snapshot import Snapshot
+from torchstat_cli.gate.baseline.json import Baseline, read_baseline, write_baseline
+from torchstat_cli.gate.baseline.snapshot import Snapshot
 
 
 def load_baseline(path: Path) -> dict[str, Snapshot] | None:

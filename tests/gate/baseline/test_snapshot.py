@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.gate.profiles import blocks, linear, profile, row
-from torchstat_cli.gate.snapshot import module_paths, snapshot_of
+from torchstat_cli.gate.baseline.snapshot import module_paths, snapshot_of
 from torchstat_cli.records import InputRecord
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from torchstat_cli.gate.baseline import Baseline
+from torchstat_cli.gate.baseline.json import Baseline
+from torchstat_cli.gate.baseline.snapshot import Snapshot
 from torchstat_cli.gate.groups import Group, Groups
-from torchstat_cli.gate.snapshot import Snapshot
 
 
 def updated(old: Baseline, taken: Baseline, dropped: Collection[str] = ()) -> dict[str, Snapshot]:

@@ -4,11 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.gate.profiles import blocks, linear, profile, row
-from torchstat_cli.gate.baseline import read_baseline, write_baseline
+from torchstat_cli.gate.baseline.json import read_baseline, write_baseline
+from torchstat_cli.gate.baseline.snapshot import snapshot_of
+from torchstat_cli.gate.baseline.update import ratcheted, updated
 from torchstat_cli.gate.groups import Groups
 from torchstat_cli.gate.metrics import SUMMED_METRICS
-from torchstat_cli.gate.snapshot import snapshot_of
-from torchstat_cli.gate.update import ratcheted, updated
 from torchstat_cli.records import ModuleRecord
 
 SMALL, LARGE = snapshot_of(profile(*blocks(2, 4, 8))), snapshot_of(profile(*blocks(2, 4, 16)))

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from torchstat_cli.errors import BaselineError
-from torchstat_cli.gate.git_command import git_complaint, git_text, run_git
+from torchstat_cli.gate.baseline.git_command import git_complaint, git_text, run_git
 
 _BLOB = re.compile(rb"[0-9a-f]+ blob ([0-9]+)")
 _ABSENT = re.compile(rb"[0-9a-f]+:.* missing|(dangling|notdir) [0-9]+")

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from torchstat_cli.gate.baseline.snapshot import Made, Snapshot
 from torchstat_cli.gate.groups import Group
-from torchstat_cli.gate.snapshot import Made, Snapshot
 
 BASELINE_SCHEMA = 1
 

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.gate.profiles import blocks, linear, profile
-from torchstat_cli.gate import baseline as subject
-from torchstat_cli.gate.baseline import read_baseline, write_baseline
+from torchstat_cli.gate.baseline import json as subject
+from torchstat_cli.gate.baseline.json import read_baseline, write_baseline
+from torchstat_cli.gate.baseline.snapshot import Made, Snapshot, snapshot_of
 from torchstat_cli.gate.groups import Group
-from torchstat_cli.gate.snapshot import Made, Snapshot, snapshot_of
 
 TINY = snapshot_of(profile(linear("head", 4, 3)))
 

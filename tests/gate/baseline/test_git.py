@@ -9,10 +9,10 @@ import pytest
 
 from tests.gate.repository import Repository
 from torchstat_cli.errors import BaselineError
-from torchstat_cli.gate.git import read_at_merge_base
-from torchstat_cli.gate.git_command import listed_by_git
+from torchstat_cli.gate.baseline.git import read_at_merge_base
+from torchstat_cli.gate.baseline.git_command import listed_by_git
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_the_fork_point_counts_not_the_tip(repository: Repository) -> None:
@@ -285,7 +285,7 @@ def test_a_folder_of_that_name(repository: Repository) -> None:
 
 HOOK = """\
 import pathlib
-from torchstat_cli.gate.git import read_at_merge_base
+from torchstat_cli.gate.baseline.git import read_at_merge_base
 content, commit = read_at_merge_base(pathlib.Path("baseline.json"), "HEAD")
 pathlib.Path({found!r}).write_text(repr(content))
 """

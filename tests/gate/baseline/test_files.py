@@ -12,9 +12,9 @@ import pytest
 
 from tests.gate.profiles import linear, profile
 from torchstat_cli.errors import BaselineError, OutputError
-from torchstat_cli.gate.baseline import write_baseline
-from torchstat_cli.gate.files import load_baseline, save_baseline
-from torchstat_cli.gate.snapshot import snapshot_of
+from torchstat_cli.gate.baseline.files import load_baseline, save_baseline
+from torchstat_cli.gate.baseline.json import write_baseline
+from torchstat_cli.gate.baseline.snapshot import snapshot_of
 
 MODELS = {"tiny": snapshot_of(profile(linear("head", 4, 3)))}
 
@@ -104,8 +104,8 @@ WRITER = """
 import sys
 from pathlib import Path
 from tests.gate.profiles import linear, profile
-from torchstat_cli.gate.files import save_baseline
-from torchstat_cli.gate.snapshot import snapshot_of
+from torchstat_cli.gate.baseline.files import save_baseline
+from torchstat_cli.gate.baseline.snapshot import snapshot_of
 versions = [{f"m{n}": snapshot_of(profile(linear("head", 4, width))) for n in range(200)} for width in (3, 5)]
 save_baseline(Path(sys.argv[1]), versions[0])
 print("ready", flush=True)
@@ -121,7 +121,7 @@ def test_kill_9_leaves_the_old_or_the_new_file_whole(tmp_path: Path) -> None:
         write_baseline({f"m{n}": snapshot_of(profile(linear("head", 4, width))) for n in range(200)})
         for width in (3, 5)
     }
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     for attempt in range(4):
         writer = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], cwd=root, stdout=subprocess.PIPE)
         assert writer.stdout is not None
