@@ -59,12 +59,13 @@ def _tops(paths: set[str]) -> tuple[str, ...]:
 
 def _cautions(first: Snapshot, second: Snapshot) -> tuple[str, ...]:
     """Differences in how the two were measured."""
-    names = (*first.made.differences(second.made), *(["torch"] if first.made.torch != second.made.torch else []))
+    one, other = first.conditions, second.conditions
+    names = (*one.differences(other), *(["torch"] if one.torch != other.torch else []))
     cautions = [f"{name}: {_word(first, name)} against {_word(second, name)}" for name in names]
     partial = sorted({*first.unknown, *second.unknown})
     return (*cautions, *([f"totals are lower bounds, no rule for {', '.join(partial)}"] if partial else []))
 
 
 def _word(snapshot: Snapshot, name: str) -> str:
-    value = getattr(snapshot.made, name)
+    value = getattr(snapshot.conditions, name)
     return ", ".join(value) if isinstance(value, tuple) else str(value)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 from torchstat_cli.errors import ModelstatError
-from torchstat_cli.gate.baseline.snapshot import Made, Snapshot, module_paths, snapshot_of
+from torchstat_cli.gate.baseline.snapshot import Conditions, Snapshot, module_paths, snapshot_of
 from torchstat_cli.gate.config import ModelEntry, Rule, Rules
 from torchstat_cli.gate.explain import Explanation, explain
 from torchstat_cli.gate.limits import Ceiling, Limit
@@ -73,9 +73,9 @@ def _judge(entry: ModelEntry, profile: Profile, now: Snapshot, reference: Refere
     if unmeasured is not None:
         return replace(verdict, state=State.ERROR, problem=f"{unmeasured} is limited, but this run did not measure it")
     base = reference.base
-    differing = base.made.differences(now.made) if base else ()
+    differing = base.conditions.differences(now.conditions) if base else ()
     if base and differing:
-        problem = f"{_difference(differing[0], base.made, now.made)}; the numbers are not comparable"
+        problem = f"{_difference(differing[0], base.conditions, now.conditions)}; the numbers are not comparable"
         remedy = f"measure again on purpose:  modelstat check {entry.name} --update"
         return replace(verdict, state=State.STALE, problem=problem, remedy=remedy)
     checks = (*judge_totals(entry.rules, now, reference), *judge_modules(entry.module_rules, now, reference))
@@ -100,7 +100,7 @@ def _explanation(checks: tuple[Check, ...], base: Snapshot | None, now: Snapshot
     return explain(base.groups, now.groups, broken or SUMMED_METRICS)
 
 
-def _difference(name: str, base: Made, now: Made) -> str:
+def _difference(name: str, base: Conditions, now: Conditions) -> str:
     if name == "input":
         before, after = _inputs(base, now)
         return f"the baseline was measured on {before}, this run on {after}"
@@ -109,9 +109,9 @@ def _difference(name: str, base: Made, now: Made) -> str:
     return f"the baseline was {what} {before}, this run {'with' if name != 'mode' else 'in'} {after}"
 
 
-def _inputs(base: Made, now: Made) -> tuple[str, str]:
+def _inputs(base: Conditions, now: Conditions) -> tuple[str, str]:
     """Both inputs in words; dtypes only where they differ."""
-    shapes = [", ".join(word.rpartition(":")[0] for word in made.input) for made in (base, now)]
+    shapes = [", ".join(word.rpartition(":")[0] for word in measured.input) for measured in (base, now)]
     if shapes[0] != shapes[1]:
         return shapes[0] or "no input", shapes[1] or "no input"
     return ", ".join(base.input), ", ".join(now.input)
@@ -121,8 +121,9 @@ def _notes(base: Snapshot | None, now: Snapshot) -> tuple[str, ...]:
     if base is None or base.totals == now.totals:
         return ()
     notes = []
-    if base.made.torch != now.made.torch:
-        notes.append(f"torch {base.made.torch} -> {now.made.torch} since the baseline: check dispatch first")
+    before, after = base.conditions.torch, now.conditions.torch
+    if before != after:
+        notes.append(f"torch {before} -> {after} since the baseline: check dispatch first")
     for operator in sorted({*base.unknown} - {*now.unknown}):
         notes.append(f"{operator} was not counted in the baseline and may be now")
     return tuple(notes)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.gate.profiles import blocks, linear, profile
 from torchstat_cli.gate.baseline import json as subject
 from torchstat_cli.gate.baseline.json import read_baseline, write_baseline
-from torchstat_cli.gate.baseline.snapshot import Made, Snapshot, snapshot_of
+from torchstat_cli.gate.baseline.snapshot import Conditions, Snapshot, snapshot_of
 from torchstat_cli.gate.groups import Group
 
 TINY = snapshot_of(profile(linear("head", 4, 3)))
@@ -66,8 +66,8 @@ sums = st.dictionaries(st.sampled_from(["params", "flops", "memory"]), counts)
 snapshots = st.builds(
     Snapshot,
     spec=names,
-    made=st.builds(
-        Made,
+    conditions=st.builds(
+        Conditions,
         input=st.lists(names, max_size=2).map(tuple),
         mode=st.sampled_from(["eval", "train"]),
         rules=st.integers(0, 9),

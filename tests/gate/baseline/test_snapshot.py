@@ -10,9 +10,9 @@ from torchstat_cli.records import InputRecord
 def test_what_is_remembered() -> None:
     snapshot = snapshot_of(profile(linear("head", 4, 3), torch="2.13.1+cpu", unknown=("b.op", "a.op")))
     assert snapshot.totals == {"params": 15, "trainable": 15, "flops": 27, "madds": 12, "memory": 12}
-    assert snapshot.made.input == ("1x8:float32",)
-    assert (snapshot.made.mode, snapshot.made.rules, snapshot.made.attention) == ("eval", 1, "auto")
-    assert snapshot.made.torch == "2.13"
+    assert snapshot.conditions.input == ("1x8:float32",)
+    assert (snapshot.conditions.mode, snapshot.conditions.rules, snapshot.conditions.attention) == ("eval", 1, "auto")
+    assert snapshot.conditions.torch == "2.13"
     assert snapshot.unknown == ("a.op", "b.op")
     assert snapshot.modules == {}
 
@@ -20,15 +20,15 @@ def test_what_is_remembered() -> None:
 def test_keyword_and_scalar_inputs() -> None:
     plain = profile(linear("head", 4, 3))
     inputs = (InputRecord("ids", (1, 16), "int64"), InputRecord("scale", (), "float32"))
-    made = snapshot_of(replace(plain, provenance=replace(plain.provenance, inputs=inputs))).made
-    assert made.input == ("ids=1x16:int64", "scale=():float32")
+    conditions = snapshot_of(replace(plain, provenance=replace(plain.provenance, inputs=inputs))).conditions
+    assert conditions.input == ("ids=1x16:int64", "scale=():float32")
 
 
 def test_comparability() -> None:
-    made = snapshot_of(profile(linear("head", 4, 3))).made
-    assert made.differences(replace(made, torch="2.14")) == ()
-    assert made.differences(replace(made, input=("1x9:float32",), rules=2)) == ("input", "rules")
-    assert made.differences(replace(made, mode="train", attention="math")) == ("mode", "attention")
+    conditions = snapshot_of(profile(linear("head", 4, 3))).conditions
+    assert conditions.differences(replace(conditions, torch="2.14")) == ()
+    assert conditions.differences(replace(conditions, input=("1x9:float32",), rules=2)) == ("input", "rules")
+    assert conditions.differences(replace(conditions, mode="train", attention="math")) == ("mode", "attention")
 
 
 def test_a_selected_module_counts_with_all_below_it() -> None:

@@ -11,7 +11,7 @@ from torch import fx, nn
 from torch.fx.node import map_arg
 
 from torchstat_cli.activations.graph.overwriting import is_writer, narrows, overwritten_nodes
-from torchstat_cli.activations.graph.pickling import NodeRecord, flatten_graph, rebuild_graph
+from torchstat_cli.activations.graph.pickling import FlatNode, flatten_graph, rebuild_graph
 from torchstat_cli.activations.graph.tracing import Trace
 from torchstat_cli.activations.runtime.calling import another_device
 from torchstat_cli.activations.values import compact_value, copy_value
@@ -54,7 +54,7 @@ class GraphExtractor(fx.GraphModule):
         super().train(mode)
         return self
 
-    def _parts(self) -> tuple[nn.Module, tuple[NodeRecord, ...], tuple[NodeRecord, ...], str]:
+    def _parts(self) -> tuple[nn.Module, tuple[FlatNode, ...], tuple[FlatNode, ...], str]:
         """Modules, graphs and class name: everything that a copy needs."""
         holder = nn.Module()
         _adopt(holder, self)
@@ -70,7 +70,7 @@ class GraphExtractor(fx.GraphModule):
 
 
 def _rebuild(
-    holder: nn.Module, train_nodes: tuple[NodeRecord, ...], eval_nodes: tuple[NodeRecord, ...], class_name: str
+    holder: nn.Module, train_nodes: tuple[FlatNode, ...], eval_nodes: tuple[FlatNode, ...], class_name: str
 ) -> GraphExtractor:
     return GraphExtractor(holder, rebuild_graph(train_nodes), rebuild_graph(eval_nodes), class_name)
 

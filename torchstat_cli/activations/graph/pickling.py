@@ -17,8 +17,8 @@ class NodePlace:
 
 
 @dataclass(frozen=True, slots=True)
-class NodeRecord:
-    """One node of a graph."""
+class FlatNode:
+    """One node of a graph, linked to others by their places."""
 
     op: str
     type_name: Any  # annotation, which scripting reads
@@ -28,8 +28,8 @@ class NodeRecord:
     kwargs: Any
 
 
-def flatten_graph(graph: fx.Graph) -> tuple[NodeRecord, ...]:
-    """The nodes of ``graph`` as records, in order."""
+def flatten_graph(graph: fx.Graph) -> tuple[FlatNode, ...]:
+    """The nodes of ``graph``, in order."""
     places = {node: NodePlace(index) for index, node in enumerate(graph.nodes)}
 
     def place(item: Any) -> Any:
@@ -38,18 +38,18 @@ def flatten_graph(graph: fx.Graph) -> tuple[NodeRecord, ...]:
     def flat(value: Any) -> Any:
         return map_aggregate(value, place)
 
-    return tuple(NodeRecord(n.op, n.type, n.name, n.target, flat(n.args), flat(n.kwargs)) for n in graph.nodes)
+    return tuple(FlatNode(n.op, n.type, n.name, n.target, flat(n.args), flat(n.kwargs)) for n in graph.nodes)
 
 
-def rebuild_graph(records: tuple[NodeRecord, ...]) -> fx.Graph:
-    """The graph that :func:`flatten_graph` recorded."""
+def rebuild_graph(flat: tuple[FlatNode, ...]) -> fx.Graph:
+    """The graph that :func:`flatten_graph` flattened."""
     graph = fx.Graph()
     nodes: list[fx.Node] = []
 
     def linked(value: Any) -> Any:
         return map_aggregate(value, lambda item: nodes[item.index] if isinstance(item, NodePlace) else item)
 
-    for record in records:
-        args, kwargs = linked(record.args), linked(record.kwargs)
-        nodes.append(graph.create_node(record.op, record.target, args, kwargs, record.name, record.type_name))
+    for entry in flat:
+        args, kwargs = linked(entry.args), linked(entry.kwargs)
+        nodes.append(graph.create_node(entry.op, entry.target, args, kwargs, entry.name, entry.type_name))
     return graph

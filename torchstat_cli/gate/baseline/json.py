@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from torchstat_cli.gate.baseline.snapshot import Made, Snapshot
+from torchstat_cli.gate.baseline.snapshot import Conditions, Snapshot
 from torchstat_cli.gate.groups import Group
 
 BASELINE_SCHEMA = 1
@@ -28,7 +28,7 @@ def write_baseline(models: Baseline) -> str:
 
 
 def _entry_text(snapshot: Snapshot) -> str:
-    made = {name: getattr(snapshot.made, name) for name in sorted(Made.__slots__)}
+    made = {name: getattr(snapshot.conditions, name) for name in sorted(Conditions.__slots__)}
     groups = [f"{json.dumps(path)}: {_groups_text(groups)}" for path, groups in sorted(snapshot.groups.items())]
     modules = [f"{json.dumps(glob)}: {_line(sums)}" for glob, sums in sorted(snapshot.modules.items())]
     fields = [
@@ -108,7 +108,7 @@ def _read_entry(name: str, entry: Any) -> Snapshot:
     try:
         return Snapshot(
             spec=_checked(entry["spec"], str),
-            made=_read_made(entry["made"]),
+            conditions=_read_conditions(entry["made"]),
             totals=_counts(entry["totals"]),
             groups={path: _read_groups(value) for path, value in entry["groups"].items()},
             modules={glob: _counts(sums) for glob, sums in entry.get("modules", {}).items()},
@@ -120,9 +120,9 @@ def _read_entry(name: str, entry: Any) -> Snapshot:
         ) from error
 
 
-def _read_made(made: Any) -> Made:
+def _read_conditions(made: Any) -> Conditions:
     texts = {name: _checked(made[name], str) for name in ("mode", "attention", "torch")}
-    return Made(input=_texts(made["input"]), rules=_count(made["rules"]), **texts)
+    return Conditions(input=_texts(made["input"]), rules=_count(made["rules"]), **texts)
 
 
 def _read_groups(value: Any) -> tuple[Group, ...]:

@@ -16,8 +16,8 @@ LIVE = "live "
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """How the numbers were made; all but ``torch`` must be equal for two snapshots to be comparable."""
+class Conditions:
+    """How the numbers were measured; all but ``torch`` must be equal for two snapshots to be comparable."""
 
     input: tuple[str, ...]  # "1x3x224x224:float32", keyword inputs as "mask=1x16:int64"
     mode: str
@@ -25,7 +25,7 @@ class Made:
     attention: str  # backend of scaled dot-product attention
     torch: str  # major.minor: the same model may dispatch to other operators in another torch
 
-    def differences(self, other: Made) -> tuple[str, ...]:
+    def differences(self, other: Conditions) -> tuple[str, ...]:
         """The fields that make the two not comparable."""
         return tuple(
             name for name in ("input", "mode", "rules", "attention") if getattr(self, name) != getattr(other, name)
@@ -37,7 +37,7 @@ class Snapshot:
     """One model's numbers, as a baseline keeps them."""
 
     spec: str
-    made: Made
+    conditions: Conditions
     totals: Mapping[str, int]  # by metric
     groups: Groups
     modules: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # by glob, then metric
@@ -55,7 +55,7 @@ def snapshot_of(profile: Profile, *, globs: Iterable[str] = ()) -> Snapshot:
     A glob that matches no module is left out of ``modules``.
     """
     origin = profile.provenance
-    made = Made(
+    conditions = Conditions(
         input=tuple(map(_input_word, origin.inputs)),
         mode=origin.mode,
         rules=origin.rules,
@@ -65,7 +65,7 @@ def snapshot_of(profile: Profile, *, globs: Iterable[str] = ()) -> Snapshot:
     selections = {glob: [row for row in profile.rows if _selects(glob, row.path)] for glob in globs}
     return Snapshot(
         spec=origin.spec or origin.resolved,
-        made=made,
+        conditions=conditions,
         totals=metric_totals(profile.total),
         groups=layer_groups(profile.rows),
         modules={glob: metric_sums(rows) for glob, rows in selections.items() if rows},

@@ -19,7 +19,7 @@ def ratcheted(old: Baseline, taken: Baseline) -> dict[str, Snapshot]:
     """``old`` with every number that ``taken`` makes smaller; new and incomparable models stay as they are."""
     return {
         name: _tightened(entry, taken[name])
-        if name in taken and not entry.made.differences(taken[name].made)
+        if name in taken and not entry.conditions.differences(taken[name].conditions)
         else entry
         for name, entry in old.items()
     }
@@ -32,7 +32,7 @@ def _tightened(old: Snapshot, new: Snapshot) -> Snapshot:
         return replace(old, modules=modules)
     return replace(
         old,
-        made=new.made,
+        conditions=new.conditions,
         totals=_smaller(old.totals, new.totals),
         groups=_merged(old.groups, new.groups, smaller),
         modules=modules,
