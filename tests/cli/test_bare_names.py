@@ -13,7 +13,6 @@ from tests.cli.running import measured_here, run
 from tests.gate.project import Project
 from torchstat_cli.errors import ModelstatError, SpecError
 from torchstat_cli.loading import providers
-from torchstat_cli.tasks import check as checking
 
 UNET = """
 from torch import nn
@@ -33,7 +32,7 @@ REMEDY = "  for yours write unet.py:UNet (also Conv); for the sample model sampl
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty current folder, without a model library."""
     monkeypatch.setattr(providers, "PROVIDERS", providers.PROVIDERS[-1:])
-    monkeypatch.setattr(checking, "measure_entries", measured_here)
+    monkeypatch.setattr("torchstat_cli.tasks.check.measure_entries", measured_here)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

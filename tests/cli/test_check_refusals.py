@@ -10,7 +10,6 @@ import pytest
 from tests.cli.running import run_check
 from tests.gate.project import Project
 from torchstat_cli.cli import check
-from torchstat_cli.tasks import check as checking
 
 
 @pytest.mark.parametrize(
@@ -92,7 +91,7 @@ def test_an_interrupt_is_no_broken_limit(
     def interrupted(*arguments: Any, **options: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(checking, "measure_entries", interrupted)
+    monkeypatch.setattr("torchstat_cli.tasks.check.measure_entries", interrupted)
     before = guarded.baseline.read_bytes()
     assert run_check("--update") == 2
     assert "error: interrupted" in capsys.readouterr().err

@@ -18,7 +18,7 @@ import torchstat_cli as ms
 from torchstat_cli.calculators import user_registry
 from torchstat_cli.errors import FormulaError
 from torchstat_cli.records import Cost, OpRecord
-from torchstat_cli.tasks import registry as operators
+from torchstat_cli.tasks import registry
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +43,12 @@ class Calls(nn.Module):
 
 @pytest.fixture(autouse=True)
 def forget() -> Iterator[None]:
-    registry = user_registry()
-    before = dict(registry._entries)
+    formulas = user_registry()
+    before = dict(formulas._entries)
     yield
-    registry._entries.clear()
-    registry._entries.update(before)
-    operators.load_shipped_formulas.cache_clear()
+    formulas._entries.clear()
+    formulas._entries.update(before)
+    registry.load_shipped_formulas.cache_clear()
 
 
 INPUTS = torch.zeros(2, 5), torch.zeros(5, 7)
@@ -109,10 +109,10 @@ def _ship(monkeypatch: pytest.MonkeyPatch, folder: Path, code: str, value: str =
     (folder / "shipped_formulas.py").write_text(code, encoding="utf-8")
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.delitem(sys.modules, "shipped_formulas", raising=False)
-    point = metadata.EntryPoint("mine", value, operators.GROUP)
+    point = metadata.EntryPoint("mine", value, registry.GROUP)
     vars(point)["dist"] = SimpleNamespace(name="mypackage")
-    monkeypatch.setattr(operators, "entry_points", lambda group: [point] if group == operators.GROUP else [])
-    operators.load_shipped_formulas.cache_clear()
+    monkeypatch.setattr(registry, "entry_points", lambda group: [point] if group == registry.GROUP else [])
+    registry.load_shipped_formulas.cache_clear()
 
 
 CLAIM = """

@@ -3,6 +3,8 @@
 from torchstat_cli.records.fit import (
     FitPoint,
     FitResult,
+)
+from torchstat_cli.records.generation import (
     GenerationPart,
     GenerationProfile,
 )

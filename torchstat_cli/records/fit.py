@@ -1,4 +1,4 @@
-"""What fits a budget, and what generating text costs."""
+"""What fits a budget."""
 
 from __future__ import annotations
 
@@ -36,27 +36,3 @@ class FitResult:
     best: FitPoint | None  # the largest that fits; None when none does
     limit: int  # no larger size was tried
     obstacle: str | None = None  # why the next larger size does not run, where that ends the search
-
-
-@dataclass(frozen=True, slots=True)
-class GenerationPart:
-    """What one part of generating text costs."""
-
-    name: str  # "prefill", "first decode", "last decode", "all decodes"
-    steps: int  # forward calls
-    madds: int
-    flops: int
-    mem_read: int  # bytes
-    mem_write: int  # bytes
-
-
-@dataclass(frozen=True, slots=True)
-class GenerationProfile:
-    """Prefill and decoding of a causal language model."""
-
-    prompt: int  # tokens
-    new: int  # tokens generated; the prefill gives the first
-    batch: int  # sequences
-    parts: tuple[GenerationPart, ...]
-    cache_bytes: int  # of the key-value cache at the end
-    observed: int  # decoding steps that were run; the others follow from them

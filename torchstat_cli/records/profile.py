@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from torchstat_cli.records.fit import GenerationProfile
+from torchstat_cli.records.generation import GenerationProfile
 from torchstat_cli.records.memory import MemoryProfile, ModuleMemory
 from torchstat_cli.records.operators import Shape
 from torchstat_cli.records.training import TrainingCost, TrainingProfile
