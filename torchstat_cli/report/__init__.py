@@ -30,8 +30,8 @@ def render(profile: Profile, format: str = "table", view: View | None = None, te
     if format not in FORMATS:
         raise UsageError(f"there is no format named {format!r}", f"choose from {', '.join(FORMATS)}")
     if format == "table":
-        from torchstat_cli.report.profile import table
+        from torchstat_cli.report.profile.formats import table
 
         return table.render(profile, view, terminal)
-    text: str = import_module(f"torchstat_cli.report.profile.{format}").render(profile, view)
+    text: str = import_module(f"torchstat_cli.report.profile.formats.{format}").render(profile, view)
     return text

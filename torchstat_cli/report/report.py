@@ -31,7 +31,7 @@ class Report(Profile):
         Raises:
             UsageError: ``by`` is none of these.
         """
-        from torchstat_cli.report.profile.frame import to_pandas
+        from torchstat_cli.report.profile.formats.frame import to_pandas
 
         return to_pandas(self, by)
 
@@ -84,6 +84,6 @@ class Report(Profile):
         return f"<Report of {self.provenance.class_name}: {len(self.rows)} rows, {counts}>"
 
     def _repr_html_(self) -> str:
-        from torchstat_cli.report.profile.html import fragment
+        from torchstat_cli.report.profile.formats.html import fragment
 
         return fragment(self)

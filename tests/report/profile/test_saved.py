@@ -11,7 +11,7 @@ import pytest
 from tests.report.profiles import TINY, renamed, tied, timed, with_unknown
 from torchstat_cli.errors import BaselineError
 from torchstat_cli.records import Profile
-from torchstat_cli.report.profile.json import render
+from torchstat_cli.report.profile.formats.json import render
 from torchstat_cli.report.profile.saved import from_json, read_report
 
 PEAK = replace(TINY, total=replace(TINY.total, peak=12345))

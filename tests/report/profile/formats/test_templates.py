@@ -10,7 +10,7 @@ import torchstat_cli as ms
 from tests.report.cascade import Styled
 from tests.report.paint import contrast, seen
 from tests.report.profiles import with_unknown
-from torchstat_cli.report.profile.html import fragment, render
+from torchstat_cli.report.profile.formats.html import fragment, render
 from torchstat_cli.report.profile.view import View
 
 READABLE = 4.5  # WCAG 2.2, success criterion 1.4.3

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.report.profiles import TINY, renamed, tied, with_unknown
-from torchstat_cli.report.profile.markdown import escape, render
+from torchstat_cli.report.profile.formats.markdown import escape, render
 from torchstat_cli.report.profile.view import View
 
 

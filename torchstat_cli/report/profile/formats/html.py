@@ -57,7 +57,7 @@ def fragment(profile: Profile) -> str:
 
 @cache
 def _resource(name: str) -> str:
-    return files("torchstat_cli.report.profile").joinpath("templates", name).read_text(encoding="utf-8")
+    return files("torchstat_cli.report.profile.formats").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 def _summary(notes: Iterable[Note]) -> str:

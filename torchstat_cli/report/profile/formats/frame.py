@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from torchstat_cli.records import Profile
 from torchstat_cli.report.profile.columns import By, Column
-from torchstat_cli.report.profile.csv import data_cell
+from torchstat_cli.report.profile.formats.csv import data_cell
 from torchstat_cli.report.profile.view import View, select
 
 if TYPE_CHECKING:

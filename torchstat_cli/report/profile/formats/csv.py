@@ -12,7 +12,7 @@ from typing import Any
 
 from torchstat_cli.records import Profile
 from torchstat_cli.report.profile.columns import Column
-from torchstat_cli.report.profile.json import plain
+from torchstat_cli.report.profile.formats.json import plain
 from torchstat_cli.report.profile.view import Selection, View, select
 from torchstat_cli.units import format_shape
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.report.profiles import PROVENANCE, TINY, module, renamed, timed, with_unknown
-from torchstat_cli.report.profile.html import fragment, render
+from torchstat_cli.report.profile.formats.html import fragment, render
 from torchstat_cli.report.profile.view import View
 
 VOID = {"meta"}

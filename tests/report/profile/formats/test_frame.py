@@ -9,7 +9,7 @@ from tests.report.profiles import TINY, module, timed
 from torchstat_cli.errors import UsageError
 from torchstat_cli.records import SUMMED
 from torchstat_cli.report.profile.columns import By, data_columns
-from torchstat_cli.report.profile.frame import to_pandas
+from torchstat_cli.report.profile.formats.frame import to_pandas
 
 
 @pytest.mark.parametrize("by", ["module", "type", "operator"])

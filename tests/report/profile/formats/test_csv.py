@@ -9,7 +9,7 @@ import pytest
 
 from tests.report.profiles import TINY, renamed, tied, timed
 from torchstat_cli.records import SUMMED, Profile
-from torchstat_cli.report.profile.csv import render
+from torchstat_cli.report.profile.formats.csv import render
 from torchstat_cli.report.profile.view import View
 
 

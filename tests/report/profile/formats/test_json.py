@@ -10,7 +10,7 @@ import pytest
 from tests.report.profiles import PROVENANCE, TINY, module, renamed, timed, with_unknown
 from torchstat_cli.errors import UsageError
 from torchstat_cli.records import SUMMED
-from torchstat_cli.report.profile.json import plain, render
+from torchstat_cli.report.profile.formats.json import plain, render
 from torchstat_cli.report.profile.view import View
 
 
