@@ -16,6 +16,7 @@ from torchstat_cli.cli.options import (
     view_options,
 )
 from torchstat_cli.errors import UsageError
+from torchstat_cli.report import FORMATS
 
 if TYPE_CHECKING:
     from torchstat_cli.records import Profile
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 @click.option("--generate", metavar="PROMPT,NEW", help="Prefill and decoding of a causal language model, in tokens.")
 @run_options
 @view_options
-@output_options("table", "csv", "json", "markdown", "html")
+@output_options(*FORMATS)
 @click.option("--strict", is_flag=True, help="Unknown operators and assumptions are errors.")
 @click.option("--time", "timed", is_flag=True, help="Measure the wall time of each module on a real device as well.")
 @click.option(

@@ -1,4 +1,4 @@
-"""A profile as text: the table, CSV, JSON, Markdown and HTML, each in a file of its own, loaded when asked for."""
+"""A profile as text, in every format: each is a file of its own in ``profile/formats/``, loaded when asked for."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torchstat_cli.report.terminal import Terminal
 
 FORMATS = ("table", "csv", "json", "markdown", "html")
+"""What ``--format`` and :func:`render` accept: each also the name of a file; the first is the default."""
 
 
 def render(profile: Profile, format: str = "table", view: View | None = None, terminal: Terminal | None = None) -> str:
