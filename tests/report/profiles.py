@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 from torchstat_cli.records import (
+    SUMMED,
     InputRecord,
     ModuleRecord,
     OperatorTotal,
@@ -37,8 +38,7 @@ def module(path: str, type: str, **fields: Any) -> ModuleRecord:
         "input_shape": (),
         "output_shape": (),
         "dtype": "float32",
-        **dict.fromkeys(("params", "trainable_params", "buffers", "madds", "flops"), 0),
-        **dict.fromkeys(("mem_read", "mem_write", "memory"), 0),
+        **dict.fromkeys(SUMMED, 0),
     }
     return ModuleRecord(path=path, type=type, **{**nothing, **fields})
 
@@ -146,7 +146,7 @@ def timed() -> Profile:
 def with_unknown() -> Profile:
     """TINY whose ReLU also ran an operator that has no formula."""
     unknown = UnknownOperator("mylib.op", 2, ("features.1",))
-    operators = (*TINY.operators, OperatorTotal("mylib.op", 2, 0, 0, 0, 0))
+    operators = (*TINY.operators, OperatorTotal("mylib.op", 2))
     return replace(TINY, unknown=(unknown,), operators=operators, total=replace(TINY.total, lower_bound=True))
 
 

@@ -8,7 +8,7 @@ from torchstat_cli.calculators.params import Holdings, holdings
 from torchstat_cli.calculators.peak import memory_profile, module_memory
 from torchstat_cli.calculators.registry import Registry
 from torchstat_cli.calculators.training import StepCosts
-from torchstat_cli.calculators.work import WORK, Sums, Work, add_up
+from torchstat_cli.calculators.work import Sums, Tally, add_up
 from torchstat_cli.records import (
     SUMMED,
     MemoryProfile,
@@ -23,9 +23,10 @@ from torchstat_cli.records import (
     TrainingCost,
     TrainingProfile,
     UnknownOperator,
+    costs_of,
 )
 
-_NO_WORK = Work()
+_NO_WORK = Tally()
 
 
 def assemble(recording: Recording, provenance: Provenance, registry: Registry) -> Profile:
@@ -65,7 +66,7 @@ def assemble(recording: Recording, provenance: Provenance, registry: Registry) -
 
 
 def _row(
-    module: ModuleFacts, held: Holdings, work: Work, live: ModuleMemory | None, training: TrainingCost | None
+    module: ModuleFacts, held: Holdings, work: Tally, live: ModuleMemory | None, training: TrainingCost | None
 ) -> ModuleRecord:
     return ModuleRecord(
         module.path,
@@ -78,11 +79,7 @@ def _row(
         held.params,
         held.trainable_params,
         held.buffers,
-        work.madds,
-        work.flops,
-        work.mem_read,
-        work.mem_write,
-        work.memory,
+        **work.by_name(),
         shared_with=held.shared_with,
         attrs=module.attrs,
         live=live,
@@ -103,16 +100,13 @@ def _totals(
         lower_bound=bool(sums.unknown),
         training=None if training is None else training.total,
         peak=None if memory is None else memory.peak.total,
-        **{metric: getattr(whole, metric) for metric in WORK},
+        **whole.by_name(),
     )
 
 
-def _operators(by_operator: dict[str, Work]) -> tuple[OperatorTotal, ...]:
-    """Operators, the dearest first."""
-    totals = [
-        OperatorTotal(name, work.calls, work.madds, work.flops, work.mem_read, work.mem_write)
-        for name, work in by_operator.items()
-    ]
+def _operators(by_operator: dict[str, Tally]) -> tuple[OperatorTotal, ...]:
+    """Operators, the most expensive first."""
+    totals = [OperatorTotal(name, work.calls, **costs_of(work)) for name, work in by_operator.items()]
     return tuple(sorted(totals, key=lambda total: (-total.flops, -total.madds, -total.calls, total.op)))
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from torchstat_cli.calculators.registry import Registry
-from torchstat_cli.calculators.work import Sums, Work, add_up
-from torchstat_cli.records import PhaseTotal, Recording, TrainingCost, TrainingProfile, TrainingSetup
+from torchstat_cli.calculators.work import Sums, Tally, add_up
+from torchstat_cli.records import PhaseTotal, Recording, TrainingCost, TrainingProfile, TrainingSetup, costs_of
 
 _FIRST, _SECOND = 1, 2
-_NO_WORK, _NOTHING = Work(), TrainingCost()
+_NO_WORK, _NOTHING = Tally(), TrainingCost()
 
 
 class StepCosts:
@@ -33,10 +33,7 @@ class StepCosts:
     def profile(self) -> TrainingProfile:
         """Both steps, phase by phase."""
         works = {phase: sums.whole for phase, sums in self._phases.items()}
-        phases = tuple(
-            PhaseTotal(step, name, work.madds, work.flops, work.mem_read, work.mem_write)
-            for (step, name), work in works.items()
-        )
+        phases = tuple(PhaseTotal(step, name, **costs_of(work)) for (step, name), work in works.items())
         return TrainingProfile(self._setup, phases, _cost(works))
 
 
@@ -49,8 +46,8 @@ def _by_phase(recording: Recording, registry: Registry) -> dict[tuple[int, str],
     }
 
 
-def _cost(works: Mapping[tuple[int, str], Work]) -> TrainingCost:
-    def of(name: str) -> Work:
+def _cost(works: Mapping[tuple[int, str], Tally]) -> TrainingCost:
+    def of(name: str) -> Tally:
         return works.get((_SECOND, name), _NO_WORK)
 
     def whole_step(step: int) -> int:

@@ -4,49 +4,54 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torchstat_cli.calculators.registry import Registry
 from torchstat_cli.calculators.traffic import allocated, traffic
-from torchstat_cli.records import Event, OpRecord
+from torchstat_cli.records import COSTS, Event, OpRecord
 
-WORK = ("madds", "flops", "mem_read", "mem_write", "memory")
+TALLIED = (*COSTS, "memory")
 """What an operator call adds to its module, its operator and the totals."""
+
+_PLACES = {name: place for place, name in enumerate(TALLIED)}
 
 
 @dataclass(slots=True)
-class Work:
-    """A sum of operator calls."""
+class Tally:
+    """A running sum of operator calls; each number of ``TALLIED`` is an attribute."""
 
     calls: int = 0
-    madds: int = 0
-    flops: int = 0
-    mem_read: int = 0  # bytes
-    mem_write: int = 0  # bytes
-    memory: int = 0  # bytes
+    numbers: list[int] = field(default_factory=lambda: [0] * len(TALLIED))
 
-    def add(self, other: Work, times: int = 1) -> None:
+    def add(self, other: Tally, times: int = 1) -> None:
         """Count ``other`` as well, ``times`` over."""
         self.calls += times * other.calls
-        self.madds += times * other.madds
-        self.flops += times * other.flops
-        self.mem_read += times * other.mem_read
-        self.mem_write += times * other.mem_write
-        self.memory += times * other.memory
+        numbers = self.numbers
+        for place, number in enumerate(other.numbers):
+            numbers[place] += times * number
+
+    def __getattr__(self, name: str) -> int:
+        if name not in _PLACES:
+            raise AttributeError(f"nothing called {name!r} is tallied")
+        return self.numbers[_PLACES[name]]
+
+    def by_name(self) -> dict[str, int]:
+        """Every number, by its name."""
+        return dict(zip(TALLIED, self.numbers, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Work by module and by operator."""
+    """Tally by module and by operator."""
 
-    by_module: dict[str, Work]
-    by_operator: dict[str, Work]
+    by_module: dict[str, Tally]
+    by_operator: dict[str, Tally]
     unknown: dict[str, Counter[str]]  # operator -> calls by module path
 
     @property
-    def whole(self) -> Work:
+    def whole(self) -> Tally:
         """All of it."""
-        total = Work()
+        total = Tally()
         for work in self.by_module.values():
             total.add(work)
         return total
@@ -58,8 +63,8 @@ def add_up(events: Iterable[Event], registry: Registry) -> Sums:
     Raises:
         FormulaError: a formula raised.
     """
-    by_module: defaultdict[str, Work] = defaultdict(Work)
-    by_operator: defaultdict[str, Work] = defaultdict(Work)
+    by_module: defaultdict[str, Tally] = defaultdict(Tally)
+    by_operator: defaultdict[str, Tally] = defaultdict(Tally)
     unknown: defaultdict[str, Counter[str]] = defaultdict(Counter)
     edition = registry.edition
     for event in events:
@@ -72,10 +77,10 @@ def add_up(events: Iterable[Event], registry: Registry) -> Sums:
 
 
 _LIMIT = 50_000  # records whose work is remembered
-_remembered: dict[tuple[int, tuple[int, ...]], tuple[OpRecord, Work, bool]] = {}  # by record and registry's edition
+_remembered: dict[tuple[int, tuple[int, ...]], tuple[OpRecord, Tally, bool]] = {}  # by record and registry's edition
 
 
-def _remembered_work(op: OpRecord, registry: Registry, edition: tuple[int, ...]) -> tuple[Work, bool]:
+def _remembered_work(op: OpRecord, registry: Registry, edition: tuple[int, ...]) -> tuple[Tally, bool]:
     """Equal calls share one record, in this profile and the next, so their work is worked out once."""
     key = id(op), edition
     found = _remembered.get(key)
@@ -86,15 +91,15 @@ def _remembered_work(op: OpRecord, registry: Registry, edition: tuple[int, ...])
     return found[1], found[2]
 
 
-def _work(op: OpRecord, registry: Registry) -> tuple[Work, bool]:
+def _work(op: OpRecord, registry: Registry) -> tuple[Tally, bool]:
+    """What one call adds, and whether its operator is known: the one place that says where each number comes from."""
     cost = registry.cost(op)
     moved = traffic(op)
-    work = Work(
-        calls=1,
-        madds=cost.madds if cost else 0,
-        flops=cost.flops if cost else 0,
-        mem_read=moved.read,
-        mem_write=moved.written,
-        memory=allocated(op),
-    )
-    return work, cost is not None
+    numbers = {
+        "madds": cost.madds if cost else 0,
+        "flops": cost.flops if cost else 0,
+        "mem_read": moved.read,
+        "mem_write": moved.written,
+        "memory": allocated(op),
+    }
+    return Tally(1, [numbers[name] for name in TALLIED]), cost is not None

@@ -53,9 +53,17 @@ from torchstat_cli.records.training import (
     TrainingProfile,
     TrainingSetup,
 )
+from torchstat_cli.records.work import (
+    COSTS,
+    Work,
+    costs_of,
+    intensity,
+    moved_bytes,
+)
 
 __all__ = [
     "CLASSES",
+    "COSTS",
     "NOT_MODELLED",
     "RULES",
     "SCHEMA",
@@ -93,5 +101,9 @@ __all__ = [
     "TrainingProfile",
     "TrainingSetup",
     "UnknownOperator",
+    "Work",
+    "costs_of",
+    "intensity",
+    "moved_bytes",
     "summed_training",
 ]

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from torchstat_cli.records.work import Work
+
 
 @dataclass(frozen=True, slots=True)
-class GenerationPart:
+class GenerationPart(Work):
     """What one part of generating text costs."""
 
     name: str  # "prefill", "first decode", "last decode", "all decodes"
     steps: int  # forward calls
-    madds: int
-    flops: int
-    mem_read: int  # bytes
-    mem_write: int  # bytes
 
 
 @dataclass(frozen=True, slots=True)

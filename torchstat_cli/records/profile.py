@@ -11,6 +11,7 @@ from torchstat_cli.records.generation import GenerationProfile
 from torchstat_cli.records.memory import MemoryProfile, ModuleMemory
 from torchstat_cli.records.operators import Shape
 from torchstat_cli.records.training import TrainingCost, TrainingProfile
+from torchstat_cli.records.work import COSTS, Work, intensity
 
 RULES = 1
 """Version of the counting rules; bumped whenever a formula changes its result."""
@@ -45,15 +46,11 @@ class ModuleRecord(NamedTuple):  # one per module: a tuple is made in a third of
 
 
 @dataclass(frozen=True, slots=True)
-class OperatorTotal:
+class OperatorTotal(Work):
     """All calls of one operator."""
 
     op: str  # "aten.conv2d"
     calls: int
-    madds: int
-    flops: int
-    mem_read: int  # bytes
-    mem_write: int  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +72,7 @@ class InputRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Totals:
+class Totals(Work):
     """Sums over the whole model."""
 
     params: int
@@ -83,11 +80,7 @@ class Totals:
     buffers: int
     param_bytes: int
     buffer_bytes: int
-    madds: int
-    flops: int
-    mem_read: int
-    mem_write: int
-    memory: int
+    memory: int  # bytes newly allocated for outputs
     peak: int | None = None  # bytes; only when the run simulated memory
     duration_s: float | None = None  # only when timed
     lower_bound: bool = False  # an unknown operator ran
@@ -95,12 +88,11 @@ class Totals:
 
     @property
     def intensity(self) -> float:
-        """FLOPs per byte moved."""
-        moved = self.mem_read + self.mem_write
-        return self.flops / moved if moved else 0.0
+        """FLOPs per byte moved; 0 where nothing moved."""
+        return intensity(self) or 0.0
 
 
-SUMMED = ("params", "trainable_params", "buffers", "madds", "flops", "mem_read", "mem_write", "memory")
+SUMMED = ("params", "trainable_params", "buffers", *COSTS, "memory")
 """Numeric row columns; each sums exactly to its total."""
 
 

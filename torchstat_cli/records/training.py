@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from torchstat_cli.records.work import Work
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingCost:
@@ -22,15 +24,11 @@ class TrainingCost:
 
 
 @dataclass(frozen=True, slots=True)
-class PhaseTotal:
+class PhaseTotal(Work):
     """What one phase of one training step costs."""
 
     step: int
     phase: str
-    madds: int
-    flops: int
-    mem_read: int  # bytes
-    mem_write: int  # bytes
 
 
 @dataclass(frozen=True, slots=True)

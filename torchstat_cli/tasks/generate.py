@@ -13,11 +13,10 @@ from torchstat_cli.capture.generation import DecodeStep, record_decode
 from torchstat_cli.capture.run import RunOptions
 from torchstat_cli.errors import UsageError
 from torchstat_cli.loading import InputSpec, ModelSource, announced, find_model, place
-from torchstat_cli.records import GenerationPart, GenerationProfile, Profile
+from torchstat_cli.records import COSTS, GenerationPart, GenerationProfile, Profile, costs_of
 from torchstat_cli.tasks.profile import profile_spec
 from torchstat_cli.tasks.settings import Settings
 
-_METRICS = ("madds", "flops", "mem_read", "mem_write")
 _TOKENS = "input_ids"
 
 
@@ -78,21 +77,25 @@ def _generation(
     def cost(cached: int) -> tuple[int, ...]:
         steps[cached] = record_decode(module, name, batch, cached, settings.registry.knows, options)
         whole = add_up(steps[cached].events, settings.registry).whole
-        return (*(getattr(whole, metric) for metric in _METRICS),)
+        return tuple(costs_of(whole).values())
 
     decoding = new - 1
     last = prompt + decoding - 1
-    parts = [GenerationPart("prefill", 1, *(getattr(profile.total, metric) for metric in _METRICS))]
+    parts = [GenerationPart("prefill", 1, **costs_of(profile.total))]
     if decoding:
         known = {cached: cost(cached) for cached in {prompt, last}}
         total = series_sum(lambda n: known[n] if n in known else cost(n), prompt, last)
-        parts.append(GenerationPart("first decode", 1, *known[prompt]))
-        parts.append(GenerationPart("last decode", 1, *known[last]))
-        parts.append(GenerationPart("all decodes", decoding, *total))
+        parts.append(_part("first decode", 1, known[prompt]))
+        parts.append(_part("last decode", 1, known[last]))
+        parts.append(_part("all decodes", decoding, total))
     else:
         cost(prompt)
     cache = _cache_bytes(steps, prompt + decoding)
     return GenerationProfile(prompt, new, batch, tuple(parts), cache, len(steps))
+
+
+def _part(name: str, steps: int, costs: tuple[int, ...]) -> GenerationPart:
+    return GenerationPart(name, steps, **dict(zip(COSTS, costs, strict=True)))
 
 
 def _cache_bytes(steps: Mapping[int, DecodeStep], tokens: int) -> int:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from torchstat_cli.records import SUMMED, Totals
+from torchstat_cli.records import COSTS, SUMMED, Totals, intensity, moved_bytes
 
 By = Literal["module", "type", "operator"]
 Kind = Literal["text", "shapes", "count", "bytes", "seconds", "share", "ratio", "attributes"]
@@ -21,6 +21,8 @@ class Column:
     kind: Kind
     rank: int  # a narrow terminal keeps low ranks longest
     derive: Callable[[Any, Totals], Any] | None = None  # from a row and the totals; None reads the field ``name``
+    adds_up: bool = False  # whether what is not in SUMMED can be summed over rows as well
+    by: tuple[By, ...] = get_args(By)  # the rows from which it can be derived
 
     @property
     def is_number(self) -> bool:
@@ -30,23 +32,11 @@ class Column:
     @property
     def is_summed(self) -> bool:
         """Whether adding the rows up means something, so that a totals row can show it."""
-        return self.name in SUMMED or self.name in _SUMMED_HERE
+        return self.adds_up or self.name in SUMMED
 
     def value(self, row: Any, total: Totals) -> Any:
         """The exact value for ``row``; ``None`` where the row has none."""
         return self.derive(row, total) if self.derive else getattr(row, self.name)
-
-
-_TRAINING = (
-    *("forward_madds", "forward_flops", "backward_madds", "backward_flops"),
-    *("optimizer_flops", "step1_flops", "step2_flops"),
-)
-_SUMMED_HERE = ("mem_total", "flops_share", "duration_s", "duration_share", *_TRAINING)
-
-
-def _moved(row: Any, _: Totals) -> int:
-    moved: int = row.mem_read + row.mem_write
-    return moved
 
 
 def _flops_share(row: Any, total: Totals) -> float | None:
@@ -57,9 +47,9 @@ def _duration_share(row: Any, total: Totals) -> float | None:
     return row.duration_s / total.duration_s if total.duration_s and row.duration_s is not None else None
 
 
-def _intensity(row: Any, total: Totals) -> float | None:
-    moved = _moved(row, total)
-    return row.flops / moved if moved else None
+def _costs(function: Callable[[Any], Any]) -> Callable[[Any, Totals], Any]:
+    """Reads off ``function`` of the row's own costs."""
+    return lambda row, _: function(row)
 
 
 def _of(part: str, field: str) -> Callable[[Any, Totals], Any]:
@@ -71,6 +61,13 @@ def _of(part: str, field: str) -> Callable[[Any, Totals], Any]:
 
     return read
 
+
+def _phase(name: str, heading: str, rank: int) -> Column:
+    """A column of training: how the work of a step divides into its phases."""
+    return Column(name, heading, "count", rank, _of("training", name), adds_up=True, by=_MODULES)
+
+
+_MODULES: tuple[By, ...] = ("module", "type")
 
 _ALL = (
     Column("path", "module", "text", 0),
@@ -90,35 +87,34 @@ _ALL = (
     Column("flops", "FLOPs", "count", 1),
     Column("mem_read", "MemRead", "bytes", 19),
     Column("mem_write", "MemWrite", "bytes", 20),
-    Column("mem_total", "MemR+W", "bytes", 14, _moved),
-    Column("flops_share", "of FLOPs", "share", 8, _flops_share),
-    Column("intensity", "FLOP/byte", "ratio", 21, _intensity),
-    Column("duration_s", "duration", "seconds", 4),
-    Column("duration_share", "of time", "share", 15, _duration_share),
+    Column("mem_total", "MemR+W", "bytes", 14, _costs(moved_bytes), adds_up=True),
+    Column("flops_share", "of FLOPs", "share", 8, _flops_share, adds_up=True),
+    Column("intensity", "FLOP/byte", "ratio", 21, _costs(intensity)),
+    Column("duration_s", "duration", "seconds", 4, adds_up=True),
+    Column("duration_share", "of time", "share", 15, _duration_share, adds_up=True, by=_MODULES),
     Column("shared_with", "shared with", "text", 24),
     Column("attrs", "attributes", "attributes", 27),
-    Column("live_entry", "live before", "bytes", 28, _of("live", "entry")),
-    Column("live_peak", "peak within", "bytes", 5, _of("live", "peak")),
-    Column("live_kept", "kept after", "bytes", 13, _of("live", "kept")),
-    Column("forward_madds", "fwd MAdds", "count", 29, _of("training", "forward_madds")),
-    Column("forward_flops", "fwd FLOPs", "count", 9, _of("training", "forward_flops")),
-    Column("backward_madds", "bwd MAdds", "count", 30, _of("training", "backward_madds")),
-    Column("backward_flops", "bwd FLOPs", "count", 6, _of("training", "backward_flops")),
-    Column("optimizer_flops", "opt FLOPs", "count", 10, _of("training", "optimizer_flops")),
-    Column("step1_flops", "step 1 FLOPs", "count", 31, _of("training", "step1_flops")),
-    Column("step2_flops", "step 2 FLOPs", "count", 32, _of("training", "step2_flops")),
+    _phase("forward_madds", "fwd MAdds", 29),
+    _phase("forward_flops", "fwd FLOPs", 9),
+    _phase("backward_madds", "bwd MAdds", 30),
+    _phase("backward_flops", "bwd FLOPs", 6),
+    _phase("optimizer_flops", "opt FLOPs", 10),
+    _phase("step1_flops", "step 1 FLOPs", 31),
+    _phase("step2_flops", "step 2 FLOPs", 32),
+    Column("live_entry", "live before", "bytes", 28, _of("live", "entry"), by=("module",)),
+    Column("live_peak", "peak within", "bytes", 5, _of("live", "peak"), by=("module",)),
+    Column("live_kept", "kept after", "bytes", 13, _of("live", "kept"), by=("module",)),
 )
 
 COLUMNS: Mapping[str, Column] = {column.name: column for column in _ALL}
 
-_COSTS = ("madds", "flops", "mem_read", "mem_write")
 _TABLE: Mapping[By, tuple[str, ...]] = {
-    "module": ("path", "type", "input_shape", "output_shape", "params", "memory", *_COSTS, "mem_total", "flops_share"),
-    "type": ("type", "modules", "calls", "params", "memory", *_COSTS, "mem_total", "flops_share"),
-    "operator": ("op", "calls", *_COSTS, "mem_total", "flops_share"),
+    "module": ("path", "type", "input_shape", "output_shape", "params", "memory", *COSTS, "mem_total", "flops_share"),
+    "type": ("type", "modules", "calls", "params", "memory", *COSTS, "mem_total", "flops_share"),
+    "operator": ("op", "calls", *COSTS, "mem_total", "flops_share"),
 }
 
-_SUMS = ("params", "trainable_params", "buffers", *_COSTS, "memory", "duration_s")
+_SUMS = ("params", "trainable_params", "buffers", *COSTS, "memory", "duration_s")
 _DATA: Mapping[By, tuple[str, ...]] = {
     "module": (
         *("path", "type", "kind", "calls", "input_shape", "output_shape", "dtype"),
@@ -126,10 +122,8 @@ _DATA: Mapping[By, tuple[str, ...]] = {
         *("shared_with", "attrs"),
     ),
     "type": ("type", "modules", "calls", *_SUMS),
-    "operator": ("op", "calls", *_COSTS),
+    "operator": ("op", "calls", *COSTS),
 }
-
-_DERIVED = ("mem_total", "flops_share", "intensity")
 
 
 def table_columns(by: By, timed: bool, memory: bool = False, trained: bool = False) -> tuple[str, ...]:
@@ -150,6 +144,4 @@ def data_columns(by: By) -> tuple[str, ...]:
 
 def available_columns(by: By) -> tuple[str, ...]:
     """The names that ``--columns`` and ``--sort`` accept for rows by module, type or operator."""
-    timed = () if by == "operator" else ("duration_share", *_TRAINING)
-    live = ("live_entry", "live_peak", "live_kept") if by == "module" else ()
-    return (*_DATA[by], *_DERIVED, *timed, *live)
+    return (*_DATA[by], *(column.name for column in _ALL if column.derive and by in column.by))

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torchstat_cli.records import SUMMED, ModuleRecord, Totals, TrainingCost, summed_training
+from torchstat_cli.records import SUMMED, ModuleRecord, Totals, TrainingCost, Work, summed_training
 
 
 @dataclass(frozen=True, slots=True)
-class TypeTotal:
+class TypeTotal(Work):
     """All modules of one class."""
 
     type: str  # class name
@@ -19,10 +19,6 @@ class TypeTotal:
     params: int
     trainable_params: int
     buffers: int
-    madds: int
-    flops: int
-    mem_read: int  # bytes
-    mem_write: int  # bytes
     memory: int  # bytes
     duration_s: float | None = None  # seconds, when timed
     training: TrainingCost | None = None  # when the run trained

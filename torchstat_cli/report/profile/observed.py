@@ -12,9 +12,9 @@ from torchstat_cli.records import (
     GenerationProfile,
     MemoryProfile,
     Moment,
-    PhaseTotal,
     Profile,
     TrainingProfile,
+    costs_of,
 )
 
 _MOMENTS = 1000
@@ -67,7 +67,7 @@ def _training(training: TrainingProfile) -> dict[str, Any]:
         "loss": setup.loss,
         "autocast": setup.autocast,
         "accumulate": setup.accumulate,
-        "phases": [{"step": part.step, "phase": part.phase, **_costs(part)} for part in training.phases],
+        "phases": [{"step": part.step, "phase": part.phase, **costs_of(part)} for part in training.phases],
     }
 
 
@@ -78,9 +78,5 @@ def _generation(generation: GenerationProfile) -> dict[str, Any]:
         "batch": generation.batch,
         "cache_bytes": generation.cache_bytes,
         "observed_steps": generation.observed,
-        "parts": [{"name": part.name, "steps": part.steps, **_costs(part)} for part in generation.parts],
+        "parts": [{"name": part.name, "steps": part.steps, **costs_of(part)} for part in generation.parts],
     }
-
-
-def _costs(part: PhaseTotal | GenerationPart) -> dict[str, int]:
-    return {name: getattr(part, name) for name in ("madds", "flops", "mem_read", "mem_write")}

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from torchstat_cli.errors import BaselineError
 from torchstat_cli.records import (
+    COSTS,
     SCHEMA,
     SUMMED,
     InputRecord,
@@ -141,7 +142,7 @@ def _row(entry: Entry) -> ModuleRecord:
 
 
 def _operator(entry: Entry) -> OperatorTotal:
-    numbers = {name: entry.integer(name) for name in ("calls", "madds", "flops", "mem_read", "mem_write")}
+    numbers = {name: entry.integer(name) for name in ("calls", *COSTS)}
     return OperatorTotal(op=entry.text("op"), **numbers)
 
 

@@ -15,6 +15,7 @@ from torchstat_cli.records import (
     Totals,
     TrainingProfile,
     UnknownOperator,
+    moved_bytes,
 )
 from torchstat_cli.report.names import shown_path
 from torchstat_cli.report.profile.view import Units
@@ -67,14 +68,13 @@ def _costs(total: Totals, units: Units) -> list[Note]:
     trainable = (
         ("all trainable",) if not frozen else (f"{count(total.trainable_params)} trainable", f"{count(frozen)} frozen")
     )
-    moved = total.mem_read + total.mem_write
     notes = [
         Note("params", (count(total.params), *(trainable if total.params else ()), size(total.param_bytes))),
         Note("buffers", (count(total.buffers), *((size(total.buffer_bytes),) if total.buffers else ()))),
         Note("MAdds", (bound + count(total.madds),)),
         Note("FLOPs", (bound + count(total.flops),)),
         Note("memory", (f"{size(total.memory)} of outputs",)),
-        Note("traffic", (size(moved), f"{size(total.mem_read)} read", f"{size(total.mem_write)} written")),
+        Note("traffic", (size(moved_bytes(total)), f"{size(total.mem_read)} read", f"{size(total.mem_write)} written")),
         Note("intensity", (f"{bound}{total.intensity:.2f} FLOP/byte",)),
     ]
     if total.duration_s is not None:
@@ -193,8 +193,7 @@ def _generation(generation: GenerationProfile, units: Units) -> list[Note]:
         f"batch {generation.batch}",
     )
     parts = tuple(
-        f"{part.name} {count(part.flops)} FLOPs and {size(part.mem_read + part.mem_write)} of traffic"
-        for part in generation.parts
+        f"{part.name} {count(part.flops)} FLOPs and {size(moved_bytes(part))} of traffic" for part in generation.parts
     )
     tokens = generation.batch * (generation.prompt + generation.new - 1)
     per_token = f"{size(generation.cache_bytes // tokens)} per token"

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from math import isfinite
 from typing import Any
 
 from torchstat_cli.errors import UsageError
-from torchstat_cli.records import SCHEMA, InputRecord, ModuleRecord, OperatorTotal, Profile, Totals, UnknownOperator
+from torchstat_cli.records import COSTS, SCHEMA, InputRecord, Profile, Totals, UnknownOperator
+from torchstat_cli.report.profile.columns import data_columns
 from torchstat_cli.report.profile.observed import observed
 from torchstat_cli.report.profile.view import View, check
 
 _PARTS = ("live", "training")
+
+_TOTALS = (
+    *("params", "trainable_params", "buffers", "param_bytes", "buffer_bytes", *COSTS, "memory", "peak", "training"),
+    *("intensity", "duration_s", "lower_bound"),
+)
 
 
 def render(profile: Profile, view: View | None = None) -> str:
@@ -52,28 +58,29 @@ def build(profile: Profile) -> dict[str, Any]:
         "version": origin.version,
         "torch": origin.torch,
         "model": {"spec": origin.spec, "resolved": origin.resolved, "class": origin.class_name},
-        "inputs": [_record(InputRecord, item) for item in origin.inputs],
+        "inputs": [_record(item, _names(InputRecord)) for item in origin.inputs],
         "placement": origin.placement,
         "mode": origin.mode,
         "assumptions": list(origin.assumptions),
         "totals": _totals(profile.total),
-        "rows": [_record(ModuleRecord, row) for row in profile.rows],
-        "operators": [_record(OperatorTotal, operator) for operator in profile.operators],
-        "unknown": [_record(UnknownOperator, unknown) for unknown in profile.unknown],
+        "rows": [_record(row, (*data_columns("module"), *_PARTS)) for row in profile.rows],
+        "operators": [_record(operator, data_columns("operator")) for operator in profile.operators],
+        "unknown": [_record(unknown, _names(UnknownOperator)) for unknown in profile.unknown],
         "never_called": list(profile.never_called),
         **observed(profile),
     }
 
 
 def _totals(total: Totals) -> dict[str, Any]:
-    values = _record(Totals, total)
-    last = {name: values.pop(name) for name in ("duration_s", "lower_bound")}
-    return values | {"intensity": total.intensity} | last
+    return _record(total, _TOTALS)
 
 
-def _record(kind: type, record: Any) -> dict[str, Any]:
-    """The fields of ``record`` in the order of their declaration, less the parts that the run did not look at."""
-    names = getattr(kind, "_fields", None) or [field.name for field in fields(kind)]
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
+
+
+def _record(record: Any, names: Sequence[str]) -> dict[str, Any]:
+    """The values of ``record`` by name, less the parts that the run did not look at."""
     values = {name: plain(getattr(record, name)) for name in names}
     return {name: value for name, value in values.items() if value is not None or name not in _PARTS}
 
