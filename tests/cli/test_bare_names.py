@@ -31,7 +31,7 @@ REMEDY = "  for yours write unet.py:UNet (also Conv); for the sample model sampl
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty current folder, without a model library."""
-    monkeypatch.setattr(providers, "PROVIDERS", providers.PROVIDERS[-1:])
+    monkeypatch.setattr(providers, "PROVIDERS", (providers.SAMPLES,))
     monkeypatch.setattr("torchstat_cli.tasks.check.measure_entries", measured_here)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -105,7 +105,7 @@ def test_a_library_that_cannot_be_imported_is_named_once(
 ) -> None:
     (folder / "broken_vision.py").write_text("raise RuntimeError('no GPU here')\n")
     monkeypatch.syspath_prepend(folder)
-    broken = replace(providers.PROVIDERS[-1], prefix="torchvision", package="broken_vision")
+    broken = replace(providers.SAMPLES, prefix="torchvision", package="broken_vision")
     monkeypatch.setattr(providers, "PROVIDERS", (broken, *providers.PROVIDERS))
     cause = "note: torchvision is installed but cannot be imported: no GPU here"
     for words in (("check", "mlp", "two_inputs", *CEILINGS), ("compare", "mlp", "two_inputs"), ("nodes", "mlp")):

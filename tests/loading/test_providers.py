@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,6 @@ from torchstat_cli.errors import SpecError
 from torchstat_cli.loading import ModelSource, find_model, place, providers
 
 Write = Callable[[str, str], Path]
-SAMPLES = providers.PROVIDERS[-1]
 SAMPLE_NOTICE = (
     "resnet18 is a sample model of modelstat, not a library's; sample_models/resnet18 names it without this notice"
 )
@@ -27,7 +26,7 @@ def use(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
     libraries = [
         replace(provider, package=package) for provider, package in zip(providers.PROVIDERS, packages, strict=False)
     ]
-    monkeypatch.setattr(providers, "PROVIDERS", (*libraries, SAMPLES))
+    monkeypatch.setattr(providers, "PROVIDERS", (*libraries, providers.SAMPLES))
 
 
 def test_libraries_that_are_not_installed_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,9 +111,8 @@ def test_a_library_wins_over_a_file_and_says_so(
     libraries[place] = replace(
         libraries[place],
         package="a_library",
-        names=lambda: ["resnet18"],
-        knows=lambda name: name == "resnet18",
-        find=lambda name, arguments: ModelSource(name, "a_library:build", lambda: nn.Linear(2, 2)),
+        catalog=providers.Catalog(lambda: ["resnet18"], lambda name: name == "resnet18", "a_library.NAMES"),
+        find=lambda name, arguments, online: ModelSource(name, "a_library:build", lambda: nn.Linear(2, 2)),
     )
     monkeypatch.setattr(providers, "PROVIDERS", tuple(libraries))
     assert find_model("resnet18").notices == ()
@@ -201,3 +199,65 @@ print([name for name in unwanted if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["meta", "[]"]
+
+
+def of_my_library(name: str, arguments: Mapping[str, object], *, online: bool) -> ModelSource:
+    return ModelSource(name, f"mylib:{name}", lambda: nn.Linear(2, 3))
+
+
+MY_CATALOG = providers.Catalog(lambda: ["tagger", "parser"], lambda name: name in ("tagger", "parser"), "mylib.MODELS")
+MY_LIBRARY = providers.Provider("mylib", "mylib", "pip install mylib", of_my_library, MY_CATALOG)
+MY_FILES = providers.Provider("myfiles", "mylib", "pip install mylib", of_my_library)
+
+
+@pytest.fixture
+def two_more(monkeypatch: pytest.MonkeyPatch, write: Write, tmp_path: Path) -> None:
+    """Two more entries: a library of named models, and one that takes paths."""
+    write("mylib.py", "")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(providers, "PROVIDERS", (providers.SAMPLES, MY_LIBRARY, MY_FILES))
+
+
+@pytest.mark.usefixtures("two_more")
+def test_one_entry_makes_a_library() -> None:
+    assert find_model("mylib/tagger").spec == "mylib/tagger"
+    assert find_model("tagger").resolved == "mylib:tagger"
+    assert find_model("myfiles/any/path.json").resolved == "mylib:any/path.json"
+
+
+@pytest.mark.usefixtures("two_more")
+@pytest.mark.parametrize(
+    ("spec", "message", "hint"),
+    [
+        ("mylib/taggr", "mylib has no model 'taggr'; did you mean tagger?", "it has 2 models; mylib.MODELS lists them"),
+        ("mylib/", "mylib has no model ''", "it has 2 models; mylib.MODELS lists them"),
+        (
+            "paser",
+            "no model 'paser'; did you mean parser?",
+            "asked sample_models, mylib; your own model is package.module:factory",
+        ),
+        (
+            "nolib/tagger",
+            "no model library 'nolib'",
+            "libraries are sample_models/, mylib/, myfiles/; for a transformers model write hf/nolib/tagger",
+        ),
+    ],
+)
+def test_wrong_names_beside_an_entry_of_ones_own(spec: str, message: str, hint: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        find_model(spec)
+    assert (caught.value.message, caught.value.hint) == (message, hint)
+
+
+def test_no_bare_name_means_a_library_that_takes_paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(providers, "PROVIDERS", (replace(MY_FILES, package="json"), providers.SAMPLES))
+    with pytest.raises(SpecError, match="no model 'tagger'") as caught:
+        find_model("tagger")
+    assert caught.value.hint == "asked sample_models; your own model is package.module:factory"
+
+
+def test_a_library_that_is_not_installed_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(providers, "PROVIDERS", (replace(MY_FILES, package="absent_library"),))
+    with pytest.raises(SpecError, match="absent_library is not installed") as caught:
+        find_model("myfiles/config.json")
+    assert caught.value.hint == "pip install mylib"

@@ -145,7 +145,7 @@ def only_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     """No model library is installed."""
     from torchstat_cli.loading import providers
 
-    monkeypatch.setattr(providers, "PROVIDERS", providers.PROVIDERS[-1:])
+    monkeypatch.setattr(providers, "PROVIDERS", (providers.SAMPLES,))
 
 
 @pytest.mark.parametrize(

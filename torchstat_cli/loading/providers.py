@@ -1,10 +1,11 @@
-"""The libraries that know models by name; a new library is one entry in ``PROVIDERS``."""
+"""The model libraries; a new one is one entry in ``PROVIDERS``."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -18,7 +19,16 @@ from torchstat_cli.torch_access.process import untouched_process
 
 
 class _Find(Protocol):
-    def __call__(self, name: str, arguments: Mapping[str, object]) -> ModelSource: ...
+    def __call__(self, name: str, arguments: Mapping[str, object], *, online: bool) -> ModelSource: ...
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The names of a library's models; all three need its package."""
+
+    names: Callable[[], list[str]]  # every model it can build
+    knows: Callable[[str], bool]  # whether it builds this name
+    listing: str  # where people find the names: "timm.list_models()"
 
 
 @dataclass(frozen=True)
@@ -28,35 +38,43 @@ class Provider:
     prefix: str  # what stands before the slash
     package: str  # what is imported
     install: str  # command that installs it
-    names: Callable[[], list[str]]  # every model it can build; needs the package
-    knows: Callable[[str], bool]  # whether it builds this name; needs the package
-    find: _Find  # the source of a name it knows
+    find: _Find  # the source of a model
+    catalog: Catalog | None = None  # None: it takes paths, so that no bare name means a model of it
+    does_without: tuple[str, ...] = ()  # packages that it imports where they are installed, also if they are broken
 
 
-_SAMPLES = "sample_models"
+SAMPLES = Provider(
+    "sample_models",
+    "sample_models",
+    "pip install torchstat-cli",
+    sample_catalog.find,
+    Catalog(sample_catalog.names, sample_catalog.knows, "sample_models.CATALOG"),
+)
 
 PROVIDERS = (
     Provider(
         "torchvision",
         "torchvision",
         "pip install torchvision",
-        torchvision_models.names,
-        torchvision_models.knows,
         torchvision_models.find,
+        Catalog(torchvision_models.names, torchvision_models.knows, "torchvision.models.list_models()"),
     ),
-    Provider("timm", "timm", "pip install timm", timm_models.names, timm_models.knows, timm_models.find),
     Provider(
-        _SAMPLES,
-        "sample_models",
-        "pip install torchstat-cli",
-        sample_catalog.names,
-        sample_catalog.knows,
-        sample_catalog.find,
+        "timm",
+        "timm",
+        "pip install timm",
+        timm_models.find,
+        Catalog(timm_models.names, timm_models.knows, "timm.list_models()"),
     ),
+    SAMPLES,
+    Provider("hf", "transformers", "pip install transformers", hf_models.find, does_without=("torchvision",)),
 )
 """In the order in which a bare name is looked up."""
 
-PREFIXES = (*(provider.prefix for provider in PROVIDERS), "hf")
+
+def prefixes() -> tuple[str, ...]:
+    """What may stand before the slash of a spec."""
+    return tuple(provider.prefix for provider in PROVIDERS)
 
 
 def find(prefix: str, name: str, arguments: Mapping[str, object], *, online: bool = False) -> ModelSource:
@@ -65,22 +83,26 @@ def find(prefix: str, name: str, arguments: Mapping[str, object], *, online: boo
     Raises:
         SpecError: the library is missing or broken, or knows no such model.
     """
-    if prefix == "hf":
-        if importlib.util.find_spec("torchvision") is None or _import_trouble("torchvision") is None:
-            _require("transformers", "pip install transformers")
-            return hf_models.find(name, arguments, online=online)
-        # transformers takes an installed torchvision for a working one; its models do without.
-        with hidden_package("torchvision"):
-            _require("transformers", "pip install transformers")
-            return hf_models.find(name, arguments, online=online)
     provider = next(provider for provider in PROVIDERS if provider.prefix == prefix)
-    _require(provider.package, provider.install)
-    if not name or not provider.knows(name):
-        raise SpecError(
-            f"{prefix} has no model {name!r}{suggestion(name, provider.names())}",
-            hint=f"it has {len(provider.names())} models; {_listing(prefix)}",
-        )
-    return replace(provider.find(name, arguments), spec=f"{prefix}/{name}")
+    with _without_broken(provider.does_without):
+        _require(provider.package, provider.install)
+        catalog = provider.catalog
+        if catalog is not None and not (name and catalog.knows(name)):
+            raise SpecError(
+                f"{prefix} has no model {name!r}{suggestion(name, catalog.names())}",
+                hint=f"it has {len(catalog.names())} models; {catalog.listing} lists them",
+            )
+        return replace(provider.find(name, arguments, online=online), spec=f"{prefix}/{name}")
+
+
+@contextmanager
+def _without_broken(packages: tuple[str, ...]) -> Iterator[None]:
+    """Hide the installed ``packages`` that cannot be imported from a library that would take them for working ones."""
+    with ExitStack() as hidden:
+        for package in packages:
+            if importlib.util.find_spec(package) is not None and _import_trouble(package) is not None:
+                hidden.enter_context(hidden_package(package))
+        yield
 
 
 def find_bare(name: str, arguments: Mapping[str, object]) -> ModelSource:
@@ -93,22 +115,23 @@ def find_bare(name: str, arguments: Mapping[str, object]) -> ModelSource:
             could not be asked are named.
     """
     broken: dict[str, list[str]] = {}
-    asked: list[Provider] = []
+    asked: dict[str, Catalog] = {}
     for provider in PROVIDERS:
-        if importlib.util.find_spec(provider.package) is None:
+        catalog = provider.catalog
+        if catalog is None or importlib.util.find_spec(provider.package) is None:
             continue
         cause = _import_trouble(provider.package)
         if cause is not None:
             broken.setdefault(cause, []).append(provider.prefix)
             continue
-        asked.append(provider)
-        if provider.knows(name):
+        asked[provider.prefix] = catalog
+        if catalog.knows(name):
             notices = _notices(broken)
             with announced(notices):
                 notices += _choice(provider, name)
             with announced(notices):
-                return replace(provider.find(name, arguments), spec=name, notices=notices)
-    known = [known_name for provider in asked for known_name in provider.names()]
+                return replace(provider.find(name, arguments, online=False), spec=name, notices=notices)
+    known = [known_name for catalog in asked.values() for known_name in catalog.names()]
     raise SpecError(f"no model {name!r}{suggestion(name, known)}", hint=_not_found_hint(name, asked, broken))
 
 
@@ -120,9 +143,9 @@ def _choice(provider: Provider, name: str) -> tuple[str, ...]:
     """
     own = own_code(name)
     places, written = " and ".join(code.place for code in own), " or ".join(code.words for code in own)
-    if provider.prefix != _SAMPLES:
+    if provider.prefix != SAMPLES.prefix:
         return (f"{name} is {provider.prefix}'s model, not {places} here; for yours write {written}",) if own else ()
-    explicit = f"{_SAMPLES}/{name}"
+    explicit = f"{SAMPLES.prefix}/{name}"
     if own:
         raise SpecError(
             f"{name} may mean {places} here or a sample model of modelstat",
@@ -131,15 +154,16 @@ def _choice(provider: Provider, name: str) -> tuple[str, ...]:
     return (f"{name} is a sample model of modelstat, not a library's; {explicit} names it without this notice",)
 
 
-def _not_found_hint(name: str, asked: list[Provider], broken: Mapping[str, list[str]]) -> str:
+def _not_found_hint(name: str, asked: Collection[str], broken: Mapping[str, list[str]]) -> str:
     own = own_code(name)
     if own:
         return "; ".join((f"for yours write {' or '.join(code.words for code in own)}", *_notices(broken)))
     if "." in name:
         module, _, factory = name.rpartition(".")
         return f"a factory is written with a colon: {module}:{factory}"
-    absent = [provider.prefix for provider in PROVIDERS if importlib.util.find_spec(provider.package) is None]
-    hint = f"asked {', '.join(provider.prefix for provider in asked)}; your own model is package.module:factory"
+    named = [provider for provider in PROVIDERS if provider.catalog is not None]
+    absent = [provider.prefix for provider in named if importlib.util.find_spec(provider.package) is None]
+    hint = f"asked {', '.join(asked)}; your own model is package.module:factory"
     if absent:
         hint += f"; not installed: {', '.join(absent)}"
     return "; ".join((hint, *_notices(broken)))
@@ -175,12 +199,3 @@ def _require(package: str, install: str) -> None:
     cause = _import_trouble(package)
     if cause is not None:
         raise SpecError(f"{package} is installed but cannot be imported: {cause}", hint=import_remedy(cause))
-
-
-def _listing(prefix: str) -> str:
-    listings = {
-        "torchvision": "torchvision.models.list_models() lists them",
-        "timm": "timm.list_models() lists them",
-        "sample_models": "sample_models.CATALOG lists them",
-    }
-    return listings[prefix]

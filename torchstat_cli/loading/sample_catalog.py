@@ -26,7 +26,7 @@ def knows(name: str) -> bool:
     return name in _catalog()
 
 
-def find(name: str, arguments: Mapping[str, object]) -> ModelSource:
+def find(name: str, arguments: Mapping[str, object], *, online: bool = False) -> ModelSource:
     """The source of a sample model, with the usual inputs that its factory carries."""
     resolved = _catalog()[name]
     module, _, attribute = resolved.partition(":")

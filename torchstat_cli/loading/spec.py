@@ -40,7 +40,7 @@ def find_model(spec: str, arguments: Mapping[str, object] | None = None, *, onli
             "the model spec is empty", hint="name a model: resnet18, package.module:factory, path/file.py:factory"
         )
     library, slash, name = text.partition("/")
-    if slash and library in providers.PREFIXES and ".py:" not in text:
+    if slash and library in providers.prefixes() and ".py:" not in text:
         return providers.find(library, name, given, online=online)
     target, colon, attribute = text.rpartition(":")
     if colon and target and attribute and not attribute.endswith(".py"):
@@ -133,7 +133,7 @@ def _incomplete_path(text: str) -> SpecError:
         )
     return SpecError(
         f"no model library {library!r}",
-        hint=f"libraries are {', '.join(f'{prefix}/' for prefix in providers.PREFIXES)}; "
+        hint=f"libraries are {', '.join(f'{prefix}/' for prefix in providers.prefixes())}; "
         f"for a transformers model write hf/{text}",
     )
 

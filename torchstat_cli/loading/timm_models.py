@@ -29,7 +29,7 @@ def knows(name: str) -> bool:
     return "/" not in name and ":" not in name and bool(_timm().is_model(name))
 
 
-def find(name: str, arguments: Mapping[str, object]) -> ModelSource:
+def find(name: str, arguments: Mapping[str, object], *, online: bool = False) -> ModelSource:
     """The source of a timm model; nothing is downloaded."""
     entry = _timm().model_entrypoint(name)  # a weights tag is allowed
     source = library_source(

@@ -33,7 +33,7 @@ def knows(name: str) -> bool:
     return name in names()
 
 
-def find(name: str, arguments: Mapping[str, object]) -> ModelSource:
+def find(name: str, arguments: Mapping[str, object], *, online: bool = False) -> ModelSource:
     """The source of a torchvision model; nothing is downloaded."""
     builder = _models().get_model_builder(name)
     accepted = inspect.signature(builder).parameters
