@@ -1,7 +1,9 @@
-"""The walls inside the large rooms: which of their folders and files may import which, always downward."""
+"""The walls inside the rooms: which folders and files of the large ones import which, always downward; no circles."""
 
 from __future__ import annotations
 
+import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -28,7 +30,6 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "generation": {"emulation", "run", "session", "tape"},
     },
     "activations": {
-        "__init__": set(),
         "values": set(),
         "events": set(),
         "selection": set(),
@@ -41,6 +42,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "recorder": {"attention", "events", "runtime", "selection", "values"},
         "intermediate": {"saving", "selection", "values"},
         "features": {"graph", "nodes", "runtime", "selection"},
+        "__init__": {"attention", "extractor", "features", "intermediate", "recorder", "runtime"},
     },
     "gate": {
         "__init__": set(),
@@ -74,6 +76,25 @@ INSIDE: dict[str, dict[str, set[str]]] = {
     },
 }
 EVERY_ENTRY = [(room, entry) for room, table in INSIDE.items() for entry in table]
+FOLDERS = sorted({path.parent.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py")} - {"."})
+
+
+def imports_of(path: Path) -> set[str]:
+    """Dotted names that a file imports, by statements and by names in strings."""
+    return run_time_imports(path) | names_in_strings(ast.parse(path.read_text()), path.parent)
+
+
+def names_in_strings(tree: ast.AST, folder: Path) -> set[str]:
+    """Modules of this package that strings name: in full, up to a computed end, or as the keys of ``_HOMES``."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if re.fullmatch(rf"{PACKAGE.name}(\.\w+)+\.?", node.value):
+                found.add(node.value.removesuffix("."))
+        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_HOMES":
+            package = ".".join(folder.relative_to(PACKAGE.parent).parts)
+            found |= {f"{package}.{home}" for home in ast.literal_eval(node.value)}
+    return found
 
 
 def entries(room: str) -> dict[str, list[Path]]:
@@ -86,7 +107,7 @@ def entries(room: str) -> dict[str, list[Path]]:
 
 def entry_of(room: str, name: str) -> str | None:
     """The folder or file of a room that a dotted name lies in; None for names of other rooms."""
-    package, _, rest = name.partition(f"{PACKAGE.name}.{room}")
+    package, _, rest = name.partition(f"{PACKAGE.name}.{room.replace('/', '.')}")
     if package or rest[:1] not in ("", "."):
         return None
     first = rest.removeprefix(".").partition(".")[0]
@@ -100,7 +121,7 @@ def test_every_entry_has_its_place(room: str) -> None:
 
 @pytest.mark.parametrize(("room", "entry"), EVERY_ENTRY)
 def test_entry_imports_what_the_table_says(room: str, entry: str) -> None:
-    names = {name for path in entries(room)[entry] for name in run_time_imports(path)}
+    names = {name for path in entries(room)[entry] for name in imports_of(path)}
     assert {entry_of(room, name) for name in names} - {None, entry} == INSIDE[room][entry]
 
 
@@ -108,6 +129,42 @@ def test_entry_imports_what_the_table_says(room: str, entry: str) -> None:
 def test_arrows_go_down(room: str, entry: str) -> None:
     order = list(INSIDE[room])
     assert INSIDE[room][entry] <= set(order[: order.index(entry)])
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_no_folders_and_files_import_each_other_in_a_circle(folder: str) -> None:
+    graph = {
+        entry: {found for path in paths for name in imports_of(path) if (found := entry_of(folder, name))} - {entry}
+        for entry, paths in entries(folder).items()
+    }
+    assert circle_in(graph) == []
+
+
+def circle_in(graph: dict[str, set[str]]) -> list[str]:
+    """The entries that are left when those are taken out, one after the other, that import nothing more."""
+    left = dict(graph)
+    while free := [entry for entry, used in left.items() if not used & set(left)]:
+        for entry in free:
+            del left[entry]
+    return sorted(left)
+
+
+def test_the_checker_sees_circles() -> None:
+    assert circle_in({"a": {"b"}, "b": {"c"}, "c": set()}) == []
+    assert circle_in({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("code", "names"),
+    [
+        ('import_module(f"torchstat_cli.report.profile.formats.{name}")', {"torchstat_cli.report.profile.formats"}),
+        ('files("torchstat_cli.report")', {"torchstat_cli.report"}),
+        ('_HOMES = {"nodes.listing": ("a", "b")}', {"torchstat_cli.activations.nodes.listing"}),
+        ('print("see torchstat_cli.report")', set()),
+    ],
+)
+def test_the_checker_sees_names_in_strings(code: str, names: set[str]) -> None:
+    assert names_in_strings(ast.parse(code), PACKAGE / "activations") == names
 
 
 def test_the_checker_tells_entries_apart() -> None:
