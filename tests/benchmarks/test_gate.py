@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.gate import MODELS, configuration
-from torchstat_cli.gate.discovery import load_config
+from torchstat_cli.gate.config_file import load_config
 
 
 def test_the_measured_project(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from tests.gate.profiles import blocks, linear, profile, row
 from torchstat_cli.gate.explain import Explanation, explain
-from torchstat_cli.gate.groups import layer_groups
+from torchstat_cli.gate.layer_groups import layer_groups
 from torchstat_cli.gate.metrics import SUMMED_METRICS, metric_sums
 from torchstat_cli.records import ModuleRecord, Profile
 

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from torchstat_cli.activations.outputs import copy_tensor, first_device
 from torchstat_cli.activations.runtime.calling import call_model, check_device
 from torchstat_cli.activations.selection.language import unmatched
 from torchstat_cli.activations.selection.naming import ModuleTable
-from torchstat_cli.activations.values import copy_tensor, first_device
 from torchstat_cli.errors import EjectedError
 from torchstat_cli.torch_access.eager import eagerly
 from torchstat_cli.torch_access.trees import map_tensors

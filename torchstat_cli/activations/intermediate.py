@@ -11,6 +11,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from torchstat_cli.activations.outputs import copy_tensor, pad_nested
 from torchstat_cli.activations.saving.arrays import main_tensor, to_numpy, widened
 from torchstat_cli.activations.saving.files import (
     check_id,
@@ -24,7 +25,6 @@ from torchstat_cli.activations.saving.pooling import check_format, reformat
 from torchstat_cli.activations.selection.engines import matching_modules
 from torchstat_cli.activations.selection.language import Selector, parse_all, unmatched
 from torchstat_cli.activations.selection.naming import ModuleTable
-from torchstat_cli.activations.values import copy_tensor, pad_nested
 from torchstat_cli.errors import SelectionError
 from torchstat_cli.torch_access.eager import eagerly
 from torchstat_cli.torch_access.interrupts import held_back, to_the_end

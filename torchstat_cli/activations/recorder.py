@@ -14,6 +14,7 @@ from torch.utils.hooks import RemovableHandle
 from torchstat_cli.activations.attention.finder import AttentionFinder, has_attention
 from torchstat_cli.activations.attention.maps import MapSubset, Subset
 from torchstat_cli.activations.events import Event, MapSource
+from torchstat_cli.activations.outputs import first_device
 from torchstat_cli.activations.runtime.calling import call_model, check_device
 from torchstat_cli.activations.runtime.function_mode import OperatorMode, listening
 from torchstat_cli.activations.runtime.listener import RunListener
@@ -22,7 +23,6 @@ from torchstat_cli.activations.selection.engines import hooked_paths
 from torchstat_cli.activations.selection.language import Part
 from torchstat_cli.activations.selection.leaves import TracerOptions
 from torchstat_cli.activations.selection.naming import ModuleTable
-from torchstat_cli.activations.values import first_device
 from torchstat_cli.errors import EjectedError
 from torchstat_cli.torch_access.eager import eagerly
 from torchstat_cli.torch_access.wrappers import unwrap

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from torchstat_cli.capture.emulation.attention import attention_backend
+from torchstat_cli.capture.emulation.attention_backend import attention_backend
 from torchstat_cli.capture.run import RunOptions, prepared
 from torchstat_cli.capture.session import PreparedRun, run_error
 from torchstat_cli.capture.tape import Knows

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from torchstat_cli.capture.dispatch.memo import Memo, shared_memo
-from torchstat_cli.capture.emulation.attention import attention_backend
+from torchstat_cli.capture.emulation.attention_backend import attention_backend
 from torchstat_cli.capture.emulation.recurrent import recurrent_layers_of_the_cpu
 from torchstat_cli.capture.instrumentation.leaves import loose_values
 from torchstat_cli.capture.memory.allocator import allocator_peak

@@ -13,7 +13,7 @@ from torchstat_cli.cli.check_output import Output, publish
 from torchstat_cli.cli.progress import progress
 from torchstat_cli.errors import UsageError
 from torchstat_cli.gate.config import GateConfig, ModelEntry
-from torchstat_cli.gate.discovery import find_config, load_config
+from torchstat_cli.gate.config_file import find_config, load_config
 from torchstat_cli.gate.run import Request, decide, find_references, write
 
 _EPILOG = """\b

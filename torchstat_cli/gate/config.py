@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from torchstat_cli.errors import ConfigError, UsageError
+from torchstat_cli.gate.config_table import TableReader, closest
 from torchstat_cli.gate.limits import Limit, parse_limits
 from torchstat_cli.gate.metrics import METRICS, SUMMED_METRICS
-from torchstat_cli.gate.reading import TableReader, closest
 
 DEFAULT_BASELINE = "modelstat-baseline.json"
 DEFAULT_LIMITS: Mapping[str, str] = {"params": "+1%", "flops": "+1%"}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from torchstat_cli.gate.groups import Group, Groups
+from torchstat_cli.gate.layer_groups import Group, Groups
 from torchstat_cli.gate.metrics import SUMMED_METRICS
 
 

@@ -9,10 +9,10 @@ from pathlib import PurePath
 from torchstat_cli.errors import ModelstatError
 from torchstat_cli.gate.baseline.snapshot import Conditions, Snapshot, module_paths, snapshot_of
 from torchstat_cli.gate.config import ModelEntry, Rule, Rules
+from torchstat_cli.gate.config_table import closest
 from torchstat_cli.gate.explain import Explanation, explain
 from torchstat_cli.gate.limits import Ceiling, Limit
 from torchstat_cli.gate.metrics import HEADLINE, METRICS, SUMMED_METRICS
-from torchstat_cli.gate.reading import closest
 from torchstat_cli.gate.verdict import UNDECIDED, Check, ModelVerdict, State, worst
 from torchstat_cli.records import Profile
 

@@ -12,7 +12,7 @@ from tests.gate.profiles import blocks, linear, profile
 from torchstat_cli.gate.baseline import json as subject
 from torchstat_cli.gate.baseline.json import read_baseline, write_baseline
 from torchstat_cli.gate.baseline.snapshot import Conditions, Snapshot, snapshot_of
-from torchstat_cli.gate.groups import Group
+from torchstat_cli.gate.layer_groups import Group
 
 TINY = snapshot_of(profile(linear("head", 4, 3)))
 

@@ -7,7 +7,7 @@ from tests.gate.profiles import blocks, linear, profile, row
 from torchstat_cli.gate.baseline.json import read_baseline, write_baseline
 from torchstat_cli.gate.baseline.snapshot import snapshot_of
 from torchstat_cli.gate.baseline.update import ratcheted, updated
-from torchstat_cli.gate.groups import Groups
+from torchstat_cli.gate.layer_groups import Groups
 from torchstat_cli.gate.metrics import SUMMED_METRICS
 from torchstat_cli.records import ModuleRecord
 

@@ -8,7 +8,7 @@ import pytest
 from tests.report.profiles import TINY, timed
 from torchstat_cli.records import ModuleRecord, OperatorTotal
 from torchstat_cli.report.profile.columns import COLUMNS, By, available_columns, data_columns, table_columns
-from torchstat_cli.report.profile.groups import TypeTotal
+from torchstat_cli.report.profile.row_sums import TypeTotal
 
 FIELDS = {
     "module": ModuleRecord._fields,

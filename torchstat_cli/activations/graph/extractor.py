@@ -13,8 +13,8 @@ from torch.fx.node import map_arg
 from torchstat_cli.activations.graph.overwriting import is_writer, narrows, overwritten_nodes
 from torchstat_cli.activations.graph.pickling import FlatNode, flatten_graph, rebuild_graph
 from torchstat_cli.activations.graph.tracing import Trace
+from torchstat_cli.activations.outputs import compact_value, copy_value
 from torchstat_cli.activations.runtime.calling import another_device
-from torchstat_cli.activations.values import compact_value, copy_value
 
 Outputs = Mapping[str, Any]
 """Result key -> graph nodes, in any nesting."""

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from torchstat_cli.activations.values import copy_tensor, pad_nested, snapshot_tensor
+from torchstat_cli.activations.outputs import copy_tensor, pad_nested, snapshot_tensor
 from torchstat_cli.torch_access.trees import map_tensors, tensors_in
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from torchstat_cli.gate.baseline.snapshot import Conditions, Snapshot
-from torchstat_cli.gate.groups import Group
+from torchstat_cli.gate.layer_groups import Group
 
 BASELINE_SCHEMA = 1
 

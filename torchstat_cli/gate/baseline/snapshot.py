@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from torchstat_cli.gate.groups import Groups, layer_groups
+from torchstat_cli.gate.layer_groups import Groups, layer_groups
 from torchstat_cli.gate.metrics import metric_sums, metric_totals
 from torchstat_cli.records import InputRecord, ModuleRecord, Profile
 from torchstat_cli.units import format_shape

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from torchstat_cli.gate.baseline.json import Baseline
 from torchstat_cli.gate.baseline.snapshot import Snapshot
-from torchstat_cli.gate.groups import Group, Groups
+from torchstat_cli.gate.layer_groups import Group, Groups
 
 
 def updated(old: Baseline, taken: Baseline, dropped: Collection[str] = ()) -> dict[str, Snapshot]:

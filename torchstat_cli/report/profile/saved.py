@@ -21,7 +21,7 @@ from torchstat_cli.records import (
     Totals,
     UnknownOperator,
 )
-from torchstat_cli.report.profile.entries import Entry
+from torchstat_cli.report.profile.json_fields import Entry
 
 _REMEDY = "write it anew: modelstat MODEL --format json --output FILE"
 

@@ -7,7 +7,7 @@ from html import escape
 from itertools import accumulate
 
 from torchstat_cli.records import CLASSES, MemoryProfile, Moment
-from torchstat_cli.report.profile.observed import thinned
+from torchstat_cli.report.profile.json_parts import thinned
 from torchstat_cli.report.profile.summary import peak_place
 from torchstat_cli.units import format_bytes
 

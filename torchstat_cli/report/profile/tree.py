@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from torchstat_cli.records import SUMMED, ModuleRecord, Profile, summed_training
-from torchstat_cli.report.profile.groups import total_duration
+from torchstat_cli.report.profile.row_sums import total_duration
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias, get_args
 from torchstat_cli.errors import UsageError
 from torchstat_cli.records import ModuleRecord, OperatorTotal, Profile, Totals
 from torchstat_cli.report.profile.columns import COLUMNS, By, Column, available_columns, data_columns, table_columns
-from torchstat_cli.report.profile.groups import TypeTotal, by_type, sum_rows
+from torchstat_cli.report.profile.row_sums import TypeTotal, by_type, sum_rows
 
 Row: TypeAlias = ModuleRecord | TypeTotal | OperatorTotal
 Units = Literal["auto", "raw"]

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from torchstat_cli.gate.explain import GroupChange
-from torchstat_cli.gate.groups import Group
+from torchstat_cli.gate.layer_groups import Group
 from torchstat_cli.gate.limits import spell_limits
 from torchstat_cli.gate.metrics import METRICS
 from torchstat_cli.gate.verdict import Check, ModelVerdict, Update, Verdict

@@ -10,7 +10,7 @@ from tests.report.display import WIDE_NAMES, display_width, twin
 from tests.report.profiles import TINY, module, renamed, tied, timed, with_unknown
 from torchstat_cli.records import Profile
 from torchstat_cli.report.profile.formats.table import render
-from torchstat_cli.report.profile.groups import sum_rows
+from torchstat_cli.report.profile.row_sums import sum_rows
 from torchstat_cli.report.profile.view import View
 from torchstat_cli.report.terminal import Terminal
 

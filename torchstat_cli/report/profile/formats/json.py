@@ -11,7 +11,7 @@ from typing import Any
 from torchstat_cli.errors import UsageError
 from torchstat_cli.records import COSTS, SCHEMA, InputRecord, Profile, Totals, UnknownOperator
 from torchstat_cli.report.profile.columns import data_columns
-from torchstat_cli.report.profile.observed import observed
+from torchstat_cli.report.profile.json_parts import observed
 from torchstat_cli.report.profile.view import View, check
 
 _PARTS = ("live", "training")

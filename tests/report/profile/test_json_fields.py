@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from torchstat_cli.errors import BaselineError
-from torchstat_cli.report.profile.entries import Entry
+from torchstat_cli.report.profile.json_fields import Entry
 
 GOOD: dict[str, Any] = {
     "text": "a",

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from tests.report.profiles import TINY, timed
-from torchstat_cli.report.profile.groups import by_type, sum_rows, total_duration
+from torchstat_cli.report.profile.row_sums import by_type, sum_rows, total_duration
 
 
 def test_types_in_order_of_first_appearance() -> None:

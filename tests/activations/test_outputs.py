@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from torchstat_cli.activations.values import (
+from torchstat_cli.activations.outputs import (
     compact_tensor,
     copy_tensor,
     pad_nested,

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.gate.profiles import blocks, linear, row
-from torchstat_cli.gate.groups import layer_groups, signature
+from torchstat_cli.gate.layer_groups import layer_groups, signature
 from torchstat_cli.gate.metrics import SUMMED_METRICS, metric_sums
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 import torchstat_cli as ms
 from torchstat_cli.records import CLASSES, MemoryProfile, Moment
-from torchstat_cli.report.profile.observed import thinned
+from torchstat_cli.report.profile.json_parts import thinned
 from torchstat_cli.report.profile.timeline import timeline
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from torchstat_cli.errors import ConfigError
-from torchstat_cli.gate.discovery import find_config, load_config
+from torchstat_cli.gate.config_file import find_config, load_config
 
 TABLE = '[tool.modelstat.models.a]\nspec = "x:a"\n'
 STANDALONE = '[models.b]\nspec = "x:b"\nlimits = { flops = "5%" }\n'
