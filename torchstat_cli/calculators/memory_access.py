@@ -1,4 +1,4 @@
-"""Which operators touch less than all of their tensors: names by behaviour, for traffic.py."""
+"""Which operators read or write only part of their tensors: names by behavior, for traffic.py."""
 
 from __future__ import annotations
 

@@ -177,7 +177,7 @@ def _dotted(name: str) -> str:
 
 
 def _keys(name: str, overload: str) -> Iterator[str]:
-    """Where to look, most exact first: the overload, its packet, then the same for the out-of-place twin."""
+    """Where to look, most exact first: the overload, its packet, then the same for the out-of-place operator."""
     plain = "default" if overload == "out" else overload.removesuffix("_out")
     for packet in (name, name[:-1]) if name.endswith("_") else (name,):
         yield f"{packet}.{overload}"

@@ -1,4 +1,4 @@
-"""Formulas that other packages registered with torch's ``register_flop_formula``, as formulas of ours."""
+"""Formulas that other packages registered with torch's ``register_flop_formula``, adapted to our interface."""
 
 from __future__ import annotations
 

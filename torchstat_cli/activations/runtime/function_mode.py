@@ -1,4 +1,4 @@
-"""Hear of operators that no module owns: `F.relu`, `+`, `cat`, named as torch.fx would name them."""
+"""Observe operators that no module owns: `F.relu`, `+`, `cat`, named as torch.fx would name them."""
 
 from __future__ import annotations
 

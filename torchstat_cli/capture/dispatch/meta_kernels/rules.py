@@ -1,4 +1,4 @@
-"""The table of rules, and what every rule needs: the plain case told from the rest, and a new tensor."""
+"""The table of rules, and what every rule needs: to recognize the common case, and to make a new tensor."""
 
 from __future__ import annotations
 
