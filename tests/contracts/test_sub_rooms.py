@@ -57,7 +57,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "explain": {"layer_groups", "metrics"},
         "verdict": {"explain", "limits"},
         "compare": {"baseline", "explain", "metrics"},
-        "judge": {"baseline", "config", "config_table", "explain", "limits", "metrics", "verdict"},
+        "judge": {"baseline", "config", "config_table", "explain", "layer_groups", "limits", "metrics", "verdict"},
         "run": {"baseline", "config", "judge", "limits", "verdict"},
     },
     "report": {

@@ -236,3 +236,26 @@ class TestModules:
         guarded = entry(modules={"head": {"flops": "+1%"}})
         verdict = judge_model(guarded, profile(linear("head", 4, 3)), base, None, against=False)
         assert verdict.state is State.NEW
+
+
+def test_a_metric_that_the_baseline_is_older_than_explains_nothing() -> None:
+    """A baseline from before ``madds`` could be judged: nothing grew, and where it did, madds are no part of it."""
+    rows = blocks(2, 4, 8)
+    full = take_snapshot(entry(), profile(*rows))
+    older = replace(
+        full,
+        totals={name: value for name, value in full.totals.items() if name != "madds"},
+        groups={
+            path: tuple(
+                replace(group, sums={name: value for name, value in group.sums.items() if name != "madds"})
+                for group in groups
+            )
+            for path, groups in full.groups.items()
+        },
+    )
+    same = judge_model(entry(flops="+0"), profile(*rows), older, None, against=False)
+    assert (same.state, same.explanation) == (State.PASS, None)
+    grown = judge_model(entry(flops="+0"), profile(*rows, linear("head", 4, 2)), older, None, against=False)
+    assert grown.explanation is not None
+    assert [(change.path, change.kind) for change in grown.explanation.changes] == [("head", "added")]
+    assert grown.explanation.changes[0].deltas["madds"] == 0

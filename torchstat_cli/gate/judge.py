@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
@@ -11,6 +11,7 @@ from torchstat_cli.gate.baseline.snapshot import Conditions, Snapshot, module_pa
 from torchstat_cli.gate.config import ModelEntry, Rule, Rules
 from torchstat_cli.gate.config_table import closest
 from torchstat_cli.gate.explain import Explanation, explain
+from torchstat_cli.gate.layer_groups import Groups
 from torchstat_cli.gate.limits import Ceiling, Limit
 from torchstat_cli.gate.metrics import HEADLINE, METRICS, SUMMED_METRICS
 from torchstat_cli.gate.verdict import UNDECIDED, Check, ModelVerdict, State, worst
@@ -94,10 +95,26 @@ def _own_file(source: str | None) -> str | None:
 
 
 def _explanation(checks: tuple[Check, ...], base: Snapshot | None, now: Snapshot) -> Explanation | None:
-    if base is None or base.groups == now.groups:
+    if base is None:
+        return None
+    groups = _on_metrics(now.groups, base.totals)
+    if base.groups == groups:
         return None
     broken = tuple(check.metric for check in checks if check.broken and check.metric in SUMMED_METRICS)
-    return explain(base.groups, now.groups, broken or SUMMED_METRICS)
+    return explain(base.groups, groups, broken or SUMMED_METRICS)
+
+
+def _on_metrics(groups: Groups, metrics: Collection[str]) -> Groups:
+    """``groups`` with the sums of ``metrics`` alone: a baseline says nothing about a metric that is younger than it."""
+    if set(SUMMED_METRICS) <= set(metrics):
+        return groups
+    return {
+        path: tuple(
+            replace(group, sums={name: value for name, value in group.sums.items() if name in metrics})
+            for group in members
+        )
+        for path, members in groups.items()
+    }
 
 
 def _difference(name: str, base: Conditions, now: Conditions) -> str:
