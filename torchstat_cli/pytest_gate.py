@@ -18,6 +18,7 @@ from torchstat_cli.gate.baseline.update import updated
 from torchstat_cli.gate.config import ModelEntry, read_rules
 from torchstat_cli.gate.config_file import find_config
 from torchstat_cli.gate.judge import take_snapshot
+from torchstat_cli.gate.locking import sole_writer
 from torchstat_cli.gate.metrics import METRICS
 from torchstat_cli.gate.run import References, Request, decide, find_references
 from torchstat_cli.gate.verdict import State, Verdict
@@ -96,7 +97,8 @@ class SessionGate:
         """
         if self._taken:
             path = find_config(self._root).baseline
-            self._written = save_baseline(path, updated(load_baseline(path) or {}, self._taken))
+            with sole_writer(path):
+                self._written = save_baseline(path, updated(load_baseline(path) or {}, self._taken))
 
     def summary(self) -> Iterator[str]:
         """Lines for the end of the session."""

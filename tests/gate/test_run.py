@@ -166,6 +166,24 @@ class TestUpdate:
         elsewhere.check(dict(reversed(PASSING.items())), update=True)
         assert elsewhere.baseline == gate.baseline
 
+    def test_what_another_run_wrote_meanwhile_stays(self, gate: Gate) -> None:
+        for late, own, other in (({"update": True}, 2000, 3000), ({"ratchet": True}, 500, 600)):
+            asked = Request(("a",), **late)
+            entries = gate.config.select(("a",))
+            references = find_references(gate.config, entries, asked)
+            gate.check({"b": flops(other)}, "b", update=True)
+            write(gate.config, entries, {"a": flops(own)}, references, asked)
+            models = load_baseline(gate.config.baseline) or {}
+            assert (models["a"].totals["flops"], models["b"].totals["flops"]) == (own, other)
+
+    def test_an_entry_that_another_run_renewed_is_not_dropped(self, gate: Gate, tmp_path: Path) -> None:
+        one = Gate(tmp_path, entry("a", flops="+1%"))
+        asked = Request(update=True)
+        references = find_references(one.config, one.config.models, asked)
+        gate.check({"b": flops(7)}, "b", update=True)
+        write(one.config, one.config.models, {"a": flops(1000)}, references, asked)
+        assert set(load_baseline(one.config.baseline) or {}) == {"a", "b"}
+
     def test_a_corrupt_file_is_not_overwritten(self, gate: Gate) -> None:
         gate.config.baseline.write_bytes(gate.baseline[:99])
         with pytest.raises(BaselineError, match="not valid JSON"):

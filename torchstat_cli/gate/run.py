@@ -14,6 +14,7 @@ from torchstat_cli.gate.baseline.update import ratcheted, updated
 from torchstat_cli.gate.config import GateConfig, ModelEntry
 from torchstat_cli.gate.judge import failed_model, gone_model, judge_model, take_snapshot
 from torchstat_cli.gate.limits import Ceiling
+from torchstat_cli.gate.locking import sole_writer
 from torchstat_cli.gate.verdict import ModelVerdict, Update, Verdict
 from torchstat_cli.records import Profile
 
@@ -139,22 +140,27 @@ def write(
 ) -> Verdict:
     """Write the measured numbers into the baseline; the verdict tells what changed and what is still over a limit.
 
-    A model that could not be measured keeps its entry.
+    A model that could not be measured keeps its entry, and so does whatever another run wrote since ``references`` were
+    read: measuring takes minutes.
 
     Raises:
+        BaselineError: the file has become unusable meanwhile.
         OutputError: the file could not be written.
     """
-    old = references.committed or {}
     taken = {
         entry.name: take_snapshot(entry, outcome)
         for entry in entries
         if isinstance(outcome := outcomes[entry.name], Profile)
     }
-    dropped = set() if request.names else _gone(config, old)
-    new = ratcheted(old, taken) if request.ratchet else updated(old, taken, dropped)
-    before = decide(config, entries, outcomes, References(old), request)
-    after = decide(config, entries, outcomes, References(new), request)
-    changed = save_baseline(config.baseline, new)
+    found = references.committed or {}
+    gone = set() if request.names else _gone(config, found)
+    with sole_writer(config.baseline):
+        old = load_baseline(config.baseline) or {}
+        dropped = {name for name in gone if old.get(name) == found[name]}
+        new = ratcheted(old, taken) if request.ratchet else updated(old, taken, dropped)
+        before = decide(config, entries, outcomes, References(old), request)
+        after = decide(config, entries, outcomes, References(new), request)
+        changed = save_baseline(config.baseline, new)
     return _settled(before, after, _update(old, new, changed))
 
 

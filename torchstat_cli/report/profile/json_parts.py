@@ -8,7 +8,6 @@ from typing import Any
 from torchstat_cli.records import (
     CLASSES,
     NOT_MODELLED,
-    GenerationPart,
     GenerationProfile,
     MemoryProfile,
     Moment,
