@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -22,7 +23,7 @@ def nothing() -> None:
 
 
 def announce() -> None:
-    os.write(1, b"prepared\n")  # in one piece, unlike print
+    os.write(1, f"prepared {os.getpid()}\n".encode())  # in one piece, unlike print
 
 
 def die_early() -> None:
@@ -38,6 +39,17 @@ def behave(task: str) -> str:
         raise SystemExit(5)
     if task == "hang":
         time.sleep(60)
+    if task == "return twice":
+        os.fork()  # the child goes on as if it were the worker
+    if task.startswith("fork"):
+        child = os.fork()
+        if child == 0:
+            time.sleep(60)
+            os._exit(0)
+        Path(task.removeprefix("fork ")).write_text(str(child))
+        os._exit(3)
+    if task == "die later":
+        threading.Timer(0.05, os._exit, (4,)).start()
     if task == "raise":
         raise ForwardError("forward failed in 'x'", "mend it", path="x")
     if task == "bug":
@@ -86,6 +98,34 @@ def test_workers_that_never_come_up_do_not_loop_for_ever() -> None:
     assert words(outcomes) == ["the process that measured it died with exit code 7"] * 3  # type: ignore[arg-type]
 
 
+def test_a_worker_that_dies_after_its_model_forked_is_noticed_at_once(tmp_path: Path) -> None:
+    child = tmp_path / "child"
+    before = time.monotonic()
+    outcomes = run_tasks(Work(behave, nothing, jobs=1, timeout=50), [f"fork {child}", "b"])
+    assert time.monotonic() - before < 25  # two workers come up; the child sleeps for a minute
+    assert words(outcomes) == ["the process that measured it died with exit code 3", "b"]  # type: ignore[arg-type]
+    with pytest.raises(ProcessLookupError):
+        _until_gone(int(child.read_text()))
+
+
+def test_a_child_that_returns_has_no_part_in_the_conversation() -> None:
+    outcomes = run_tasks(Work(behave, nothing, jobs=1, timeout=20), ["return twice", "b", "c"])
+    assert words(outcomes) == ["return twice", "b", "c"]  # type: ignore[arg-type]
+
+
+def test_a_death_after_the_answer_costs_no_task() -> None:
+    def wait(index: int) -> None:
+        time.sleep(0.5)  # until the worker is dead
+
+    outcomes = run_tasks(Work(behave, nothing, jobs=1, timeout=20), ["die later", "b"], wait)
+    assert words(outcomes) == ["die later", "b"]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("timeout", [1e18, 1e300, float("inf")])
+def test_a_limit_of_more_time_than_there_is(timeout: float) -> None:
+    assert words(run_tasks(Work(behave, nothing, jobs=1, timeout=timeout), ["a"])) == ["a"]  # type: ignore[arg-type]
+
+
 def test_no_task_starts_no_worker() -> None:
     assert run_tasks(Work(behave, die_early), []) == []
 
@@ -120,19 +160,21 @@ def test_nothing_is_left_running(tmp_path: Path, how: str) -> None:
         [sys.executable, script], stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
     )
     assert process.stderr is not None
-    assert [process.stderr.readline(), process.stderr.readline()] == ["prepared\n", "prepared\n"]
+    said = [process.stderr.readline().split() for _ in range(2)]
+    assert [words[0] for words in said] == ["prepared", "prepared"]
     if how == "kill the parent":
         process.kill()
     else:
         os.killpg(process.pid, signal.SIGINT)
     assert process.wait(timeout=20) != 0
     process.stderr.close()
-    with pytest.raises(ProcessLookupError):
-        _until_gone(process.pid)
+    for _, worker in said:
+        with pytest.raises(ProcessLookupError):
+            _until_gone(int(worker))
 
 
-def _until_gone(group: int) -> None:
-    """Raise ProcessLookupError as soon as no process of the group is left."""
+def _until_gone(process: int) -> None:
+    """Raise ProcessLookupError as soon as the process has ended."""
     for _ in range(100):
-        os.killpg(group, 0)
+        os.kill(process, 0)
         time.sleep(0.05)

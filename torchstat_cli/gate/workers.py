@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -21,6 +22,8 @@ Result = TypeVar("Result")
 
 _MOST_WORKERS = 8  # every worker holds its own torch in memory
 _START_SECONDS = 300.0  # for a worker to come up, imports included
+_STOP_SECONDS = 5.0  # for a killed worker to be gone
+_LOOK_SECONDS = 0.25  # between two looks at whether workers live
 _READY = "ready"
 
 
@@ -73,7 +76,7 @@ def run_tasks(
                 if outcome is not None and index is not None:
                     results[index] = outcome
                     done(index)
-                if not worker.ready:
+                if not worker.ready or not worker.process.is_alive():
                     _stop(worker)
                     workers.remove(worker)
                     if pending:
@@ -103,22 +106,33 @@ def _start(work: Work[Any, Any]) -> _Worker:
 def _send(worker: _Worker, index: int, tasks: Sequence[Any], timeout: float | None) -> None:
     worker.task = index
     worker.deadline = time.monotonic() + timeout if timeout else float("inf")
-    worker.connection.send(tasks[index])
+    with contextlib.suppress(BrokenPipeError):  # it has just died, which the next look at it tells
+        worker.connection.send(tasks[index])
 
 
 def _with_news(workers: list[_Worker]) -> list[_Worker]:
     """The workers that said something, died, or ran out of time; waits for the first."""
     busy = [worker for worker in workers if worker.task is not None or not worker.ready]
-    patience = min(worker.deadline for worker in busy) - time.monotonic()
-    heard = wait([worker.connection for worker in busy], None if patience == float("inf") else max(patience, 0))
-    now = time.monotonic()
-    return [worker for worker in busy if worker.connection in heard or worker.deadline <= now]
+    while True:
+        patience = min(worker.deadline for worker in busy) - time.monotonic()
+        # Neither pipe nor sentinel closes while a child of the model holds it open, so the process itself is asked too.
+        heard = wait([worker.connection for worker in busy], min(max(patience, 0), _LOOK_SECONDS))
+        now = time.monotonic()
+        news = [
+            worker
+            for worker in busy
+            if worker.connection in heard or worker.deadline <= now or not worker.process.is_alive()
+        ]
+        if news:
+            return news
 
 
 def _receive(worker: _Worker, timeout: float | None) -> Any:
     """What ended the task of ``worker``: its result or an error; None where it only came up."""
     started, worker.ready, worker.task = worker.ready, False, None
     if not worker.connection.poll():
+        if not worker.process.is_alive() and not worker.connection.poll():
+            return _death(worker)
         doing = f"took longer than {timeout:g} s and was stopped" if started else "could not be started in time"
         return ModelError(f"measuring {doing}", "allow more: --timeout SECONDS, or use a smaller --input")
     try:
@@ -130,7 +144,7 @@ def _receive(worker: _Worker, timeout: float | None) -> Any:
 
 
 def _death(worker: _Worker) -> ModelError:
-    worker.process.join(timeout=5)
+    _wait_for_end(worker)
     code = worker.process.exitcode
     cause = f"signal {-code} ({_signal_name(-code)})" if code is not None and code < 0 else f"exit code {code}"
     remedy = "the kernel kills a process that takes too much memory; fewer --jobs need less" if code == -9 else None
@@ -145,15 +159,43 @@ def _signal_name(number: int) -> str:
 
 
 def _stop(worker: _Worker) -> None:
+    """End a worker, and with it whatever processes its model has started."""
+    _kill_group(worker.process.pid)
     worker.process.kill()
-    worker.process.join(timeout=5)
+    _wait_for_end(worker)
     worker.connection.close()
+
+
+def _wait_for_end(worker: _Worker) -> None:
+    # Not join, which waits until the children of the process have ended too.
+    deadline = time.monotonic() + _STOP_SECONDS
+    while worker.process.is_alive() and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def _kill_group(leader: int) -> None:
+    """Kill all processes of a group; none where the worker died before it had one, or the system has no groups."""
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(leader, signal.SIGKILL)
+
+
+def _lead_a_group(connection: Connection) -> None:
+    """Make this process and its children one group, in which the children have no part in the conversation."""
+    if hasattr(os, "setpgid"):
+        os.setpgid(0, 0)
+        signal.signal(
+            signal.SIGTTOU, signal.SIG_IGN
+        )  # a group in the background may write to the terminal all the same
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=connection.close)
 
 
 def _serve(connection: Connection, function: Callable[[Any], Any], prepare: Callable[[], None]) -> None:
     """The life of a worker; it ends when the other side closes the pipe."""
-    # Ctrl-C reaches the whole group; the parent decides and stops the workers.
+    # Ctrl-C is for the parent, which decides and stops the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _lead_a_group(connection)
     threading.Thread(target=_follow_parent, daemon=True).start()
     # What a model prints belongs to the notices: stdout carries the report and nothing else.
     sys.stdout.flush()
@@ -167,7 +209,7 @@ def _serve(connection: Connection, function: Callable[[Any], Any], prepare: Call
             return
         try:
             connection.send(_attempt(function, task))
-        except BrokenPipeError:
+        except OSError:  # nobody listens any more
             return
 
 
@@ -176,6 +218,7 @@ def _follow_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
+        _kill_group(os.getpid())
         os._exit(1)
 
 
