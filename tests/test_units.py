@@ -111,6 +111,23 @@ def test_texts_that_are_no_amount(text: str) -> None:
     assert repr(text) in str(caught.value)
 
 
+@pytest.mark.parametrize("text", ["1e31", "1e999999999", "9" * 5000, "1e20 E", "1" + "0" * 28 + " k"])
+def test_more_than_any_model_takes(text: str) -> None:
+    with pytest.raises(ValueError, match="is more than any model takes") as caught:
+        parse_quantity(text)
+    assert len(str(caught.value)) < 100
+
+
+def test_an_amount_that_rounds_to_nothing() -> None:
+    assert parse_quantity("1e-999999999") == 0
+
+
+def test_a_long_text_is_quoted_in_part() -> None:
+    with pytest.raises(ValueError, match="is not an amount") as caught:
+        parse_quantity("x" * 100_000)
+    assert len(str(caught.value)) < 150
+
+
 @settings(max_examples=200, derandomize=True, database=None)
 @given(st.integers(0, 10**18))
 def test_four_digits_are_right_to_four_digits(value: int) -> None:

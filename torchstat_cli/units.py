@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
+from torchstat_cli.errors import quoted
+
 _COUNT_UNITS = ("", "k", "M", "G", "T", "P", "E")
 _BYTE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _SCALES = (
@@ -12,6 +14,9 @@ _SCALES = (
     | {f"{unit}b".lower(): 1000**power for power, unit in enumerate(_COUNT_UNITS)}
     | {unit.lower(): 1024**power for power, unit in enumerate(_BYTE_UNITS)}
 )
+LARGEST = 10**30
+"""Operations or bytes beyond any model: the largest training runs make some 10^26 operations."""
+
 _QUANTITY = re.compile(r"(?P<number>\d[\d_,]*(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*(?P<unit>[A-Za-z]*)")
 
 
@@ -63,12 +68,18 @@ def parse_quantity(text: str) -> int:
     Decimal units are k M G T P E (a trailing B is allowed), binary ones KiB MiB GiB TiB PiB EiB; case does not matter.
 
     Raises:
-        ValueError: the text is no number, or its unit is unknown.
+        ValueError: the text is no number, a number that no model can reach, or its unit is unknown.
     """
     match = _QUANTITY.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"{text!r} is not an amount; write it as 3 G, 250k, 64 MiB or 1234")
+        raise ValueError(f"{quoted(text)} is not an amount; write it as 3 G, 250k, 64 MiB or 1234")
     scale = _SCALES.get(match["unit"].lower())
     if scale is None:
-        raise ValueError(f"{text!r} has the unknown unit {match['unit']!r}; use k M G T P E or KiB MiB GiB TiB")
-    return int(Decimal(match["number"].replace("_", "").replace(",", "")) * scale)
+        raise ValueError(
+            f"{quoted(text)} has the unknown unit {quoted(match['unit'])}; use k M G T P E or KiB MiB GiB TiB"
+        )
+    number = Decimal(match["number"].replace("_", "").replace(",", ""))
+    # The exponent first: an integer of so many digits would fill the memory.
+    if number.adjusted() > 30 or number * scale > LARGEST:
+        raise ValueError(f"{quoted(text)} is more than any model takes")
+    return int(number * scale)

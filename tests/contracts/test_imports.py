@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[2] / "torchstat_cli"
 BASE = {"errors", "records", "units"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
-    "units": set(),
+    "units": {"errors"},
     "records": set(),
     "devices": {"errors"},
     "torch_access": {"errors"},

@@ -66,6 +66,11 @@ def test_lists_and_off() -> None:
         (None, FLOPS, "not a limit"),
         ({"max": 3}, FLOPS, "not a limit"),
         (["+1%", "x"], FLOPS, "'x'"),
+        ([["+1%"]], FLOPS, "not a limit"),
+        (10**31, FLOPS, "not a limit"),
+        ("1e31", FLOPS, "not a limit"),
+        ("+1" + "0" * 31 + "%", FLOPS, "not a limit"),
+        ("\x1b[2J" + "x" * 1000, FLOPS, "'\\x1b[2Jxxx"),
     ],
 )
 def test_what_is_no_limit(written: Any, metric: Any, words: str) -> None:

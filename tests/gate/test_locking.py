@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
+from torchstat_cli.gate.files import load_baseline
 
 from torchstat_cli.errors import OutputError
 from torchstat_cli.gate import locking
-from torchstat_cli.gate.files import load_baseline
 from torchstat_cli.gate.locking import sole_writer
 
 ROOT = Path(__file__).parents[2]

@@ -33,6 +33,18 @@ def test_specs_start_in_the_folder_of_the_configuration(project: Project) -> Non
     assert os.getcwd() == before
 
 
+def test_numbers_beyond_what_a_baseline_holds(project: Project) -> None:
+    (project.root / "wide.py").write_text(
+        "import torch\ndef wide(): return torch.nn.Linear(2**22, 2**22, bias=False)\n"
+    )
+    entry = ModelEntry("wide", "wide.py:wide", {}, directory=str(project.root), inputs=(f"{2**18},{2**22}",))
+    # 2^18 rows make 2 · 2^18 · 2^22 · 2^22 operations.
+    with pytest.raises(ModelError, match=r"its flops are 9223372036854775808, more than a baseline holds"):
+        measure_entry(entry)
+    profile = measure_entry(replace(entry, inputs=(f"{2**17},{2**22}",)))
+    assert profile.total.flops == 2**62
+
+
 def test_every_setting_of_a_model_arrives(project: Project) -> None:
     (project.root / "more.py").write_text(
         "import torch\n"

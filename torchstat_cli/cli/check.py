@@ -9,12 +9,14 @@ from typing import Any
 
 import click
 
-from torchstat_cli.cli.check_output import Output, publish
+from torchstat_cli.cli.check_output import Output, Publication, prepare, publish
 from torchstat_cli.cli.progress import progress
 from torchstat_cli.errors import UsageError
 from torchstat_cli.gate.config import GateConfig, ModelEntry
 from torchstat_cli.gate.config_file import find_config, load_config
+from torchstat_cli.gate.config_table import LARGEST
 from torchstat_cli.gate.run import Request, decide, find_references, write
+from torchstat_cli.gate.verdict import Verdict
 
 _EPILOG = """\b
 A limit is +N% or +N of growth since the baseline, N as a ceiling, or off.
@@ -23,6 +25,17 @@ Equal passes, greater fails. Without configuration: params=+1% flops=+1%.
 \b
 Exit codes: 0 nothing broken, 1 a limit is broken, 2 could not decide.
 """
+
+
+class _Seconds(click.FloatRange):
+    """A number of seconds above 0; unlike click's own ranges it refuses NaN, which no comparison refuses."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True, max=LARGEST)
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> float:
+        seconds: float = super().convert(value, parameter, context)
+        return seconds if seconds > 0 else self.fail("nan is no number of seconds.", parameter, context)
 
 
 @click.command(epilog=_EPILOG)
@@ -54,9 +67,7 @@ Exit codes: 0 nothing broken, 1 a limit is broken, 2 could not decide.
 @click.option("--junit", "junit_file", metavar="FILE", help="An extra copy as JUnit XML.")
 @click.option("--no-github", is_flag=True, help="No annotations and no step summary in GitHub Actions.")
 @click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Worker processes; default one per processor.")
-@click.option(
-    "--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="For one model; default 600."
-)
+@click.option("--timeout", type=_Seconds(), metavar="SECONDS", help="For one model; default 600.")
 @click.option("--show-config", is_flag=True, help="Print what is configured, and where, and stop.")
 @click.option("-q", "--failures", "quiet", is_flag=True, help="Failures only.")
 @click.option("-v", "--verbose", is_flag=True, help="Every metric of every model.")
@@ -128,7 +139,16 @@ def _check(settings: _Settings, entries: tuple[ModelEntry, ...]) -> int:
     if click.get_current_context().find_root().params.get("debug"):
         for outcome in outcomes.values():
             click.echo(getattr(outcome, "details", None) or "", err=True, nl=False)
-    judge = write if request.update or request.ratchet else decide
-    verdict = judge(config, entries, outcomes, references, request)
-    publish(verdict, settings.output, config)
+    prepared: list[Publication] = []
+
+    def ready(verdict: Verdict) -> None:
+        prepared.append(prepare(verdict, settings.output, config))
+
+    if request.update or request.ratchet:
+        # Rendered before the file is replaced: what cannot be shown is not written either.
+        verdict = write(config, entries, outcomes, references, request, ready)
+    else:
+        verdict = decide(config, entries, outcomes, references, request)
+        ready(verdict)
+    publish(prepared[0], settings.output)
     return verdict.exit_code

@@ -25,7 +25,8 @@ class Output:
     form: str  # on standard output
     style: TextStyle
     files: tuple[tuple[str, str], ...]  # (form, file)
-    github: bool  # annotations and step summary, in GitHub Actions
+    github: bool  # annotations, in GitHub Actions
+    summary: str | None  # file of the step summary there
 
     @classmethod
     def of(cls, options: dict[str, Any]) -> Output:
@@ -41,24 +42,55 @@ class Output:
             (form, options[f"{form}_file"]) for form in ("json", "markdown", "junit") if options[f"{form}_file"]
         )
         github = os.environ.get("GITHUB_ACTIONS") == "true" and not options["no_github"]
-        return cls(options["form"], style, files, github)
+        return cls(options["form"], style, files, github, os.environ.get("GITHUB_STEP_SUMMARY") if github else None)
 
 
-def publish(verdict: Verdict, output: Output, config: GateConfig) -> None:
-    """Write the verdict everywhere it was asked for.
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A verdict in every asked-for form, so that nothing about the verdict can fail once it is being written."""
+
+    notices: tuple[str, ...]
+    text: str  # for standard output
+    problems: tuple[tuple[str, str], ...]  # what could not be decided, and what mends it
+    annotations: str  # for standard error, in GitHub Actions
+    summary: str  # for the step summary there
+    files: tuple[tuple[str, str], ...]  # (text, file)
+
+
+def prepare(verdict: Verdict, output: Output, config: GateConfig) -> Publication:
+    """The verdict in every form that ``output`` asks for."""
+    folder = _folder_in_repository(config)
+    undecided = [model for model in verdict.models if model.state in UNDECIDED]
+    # GitHub reads commands on both streams, and standard output belongs to the chosen form.
+    annotated = output.github and output.form != "github"
+    return Publication(
+        notices=verdict.notices,
+        text=_rendered(verdict, output.form, output.style, folder),
+        problems=tuple((f"{model.name}: {model.problem}", model.remedy or "") for model in undecided),
+        annotations=_rendered(verdict, "github", output.style, folder) if annotated else "",
+        summary=_rendered(verdict, "markdown", output.style, folder) if output.summary else "",
+        files=tuple((_rendered(verdict, form, output.style, folder), file) for form, file in output.files),
+    )
+
+
+def publish(publication: Publication, output: Output) -> None:
+    """Write a verdict everywhere it was asked for.
 
     Raises:
         OutputError: a file cannot be written; standard output has the verdict by then.
     """
-    folder = _folder_in_repository(config)
-    for text in verdict.notices:
+    for text in publication.notices:
         notice(text)
-    write(_rendered(verdict, output.form, output.style, folder))
-    _print_problems(verdict)
-    if output.github:
-        _tell_github(verdict, output, folder)
-    for form, file in output.files:
-        write(_rendered(verdict, form, output.style, folder), file)
+    write(publication.text)
+    for problem, remedy in publication.problems:
+        click.echo(f"error: {problem}", err=True)
+        for line in remedy.splitlines():
+            click.echo(f"  {line}", err=True)
+    click.echo(publication.annotations, err=True, nl=False)
+    if output.summary:
+        _append(publication.summary, output.summary)
+    for text, file in publication.files:
+        write(text, file)
 
 
 def _rendered(verdict: Verdict, form: str, style: TextStyle, folder: str) -> str:
@@ -82,25 +114,12 @@ def _rendered(verdict: Verdict, form: str, style: TextStyle, folder: str) -> str
     return render_text(verdict, style)
 
 
-def _print_problems(verdict: Verdict) -> None:
-    for model in verdict.models:
-        if model.state in UNDECIDED:
-            click.echo(f"error: {model.name}: {model.problem}", err=True)
-            for line in (model.remedy or "").splitlines():
-                click.echo(f"  {line}", err=True)
-
-
-def _tell_github(verdict: Verdict, output: Output, folder: str) -> None:
-    # GitHub reads commands on both streams, and standard output belongs to the chosen form.
-    if output.form != "github":
-        click.echo(_rendered(verdict, "github", output.style, folder), err=True, nl=False)
-    summary = os.environ.get("GITHUB_STEP_SUMMARY")
-    if summary:
-        try:
-            with open(summary, "a", encoding="utf-8") as stream:
-                stream.write(_rendered(verdict, "markdown", output.style, folder))
-        except OSError as error:
-            notice(f"the step summary {summary} could not be written: {error.strerror}")
+def _append(text: str, summary: str) -> None:
+    try:
+        with open(summary, "a", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        notice(f"the step summary {summary} could not be written: {error.strerror}")
 
 
 def _folder_in_repository(config: GateConfig) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from torchstat_cli.errors import ConfigError, UsageError
+from torchstat_cli.errors import ConfigError, UsageError, cleaned, quoted
 from torchstat_cli.gate.config_table import TableReader, closest
 from torchstat_cli.gate.limits import Limit, parse_limits
 from torchstat_cli.gate.metrics import METRICS, SUMMED_METRICS
@@ -91,7 +91,7 @@ class GateConfig:
             return configured[name]
         if self.models and ":" not in name and "/" not in name:
             hint = closest(name, configured) or f"configured are {', '.join(sorted(configured))}"
-            raise UsageError(f"{name!r} is neither a configured model nor a MODULE:FACTORY spec", hint)
+            raise UsageError(f"{quoted(name)} is neither a configured model nor a MODULE:FACTORY spec", hint)
         return ModelEntry(name, name, self.rules)
 
     def with_limits(self, texts: tuple[str, ...]) -> GateConfig:
@@ -105,7 +105,9 @@ class GateConfig:
         for text in texts:
             metric, equals, limit = text.partition("=")
             if not equals:
-                raise UsageError(f"--limit {text!r} names no metric", "write it as METRIC=LIMIT, for example flops=+1%")
+                raise UsageError(
+                    f"--limit {quoted(text)} names no metric", "write it as METRIC=LIMIT, for example flops=+1%"
+                )
             written.setdefault(metric.strip(), []).append(limit)
         rules = read_rules(written, "--limit", METRICS)
         models = tuple(replace(model, rules={**model.rules, **rules}) for model in self.models)
@@ -149,7 +151,8 @@ def read_config(table: Mapping[str, Any], path: Path, section: str) -> GateConfi
 
 
 def _subsection(section: str, name: str) -> str:
-    return f"{section[:-1]}.models.{name}]" if section.endswith("]") else f"[models.{name}]"
+    shown = cleaned(name)
+    return f"{section[:-1]}.models.{shown}]" if section.endswith("]") else f"[models.{shown}]"
 
 
 def _read_model(reader: TableReader, name: str, rules: Rules, path: Path) -> ModelEntry:
@@ -187,5 +190,5 @@ def read_rules(table: Mapping[str, Any], origin: str, metrics: Mapping[str, Any]
     for name in table:
         if name not in metrics:
             hint = closest(name, metrics) or f"metrics are {', '.join(metrics)}"
-            raise ConfigError(f"{origin} limits the unknown metric {name!r}", hint)
+            raise ConfigError(f"{origin} limits the unknown metric {quoted(name)}", hint)
     return {name: Rule(parse_limits(value, METRICS[name]), origin) for name, value in table.items()}

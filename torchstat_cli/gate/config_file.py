@@ -71,3 +71,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"cannot read {path}: {error.strerror}", "name another with --config FILE") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}", "mend the line it names") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path} is nested too deeply to be read", "flatten its tables and lists") from error
+    except ValueError as error:  # Python reads no integer of more than 4300 digits
+        raise ConfigError(f"{path} holds a number of too many digits", "write it shorter, or as text") from error

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
-from torchstat_cli.errors import ConfigError
+from torchstat_cli.errors import ConfigError, quoted
 from torchstat_cli.gate.metrics import Metric
-from torchstat_cli.units import parse_quantity
+from torchstat_cli.units import LARGEST, parse_quantity
 
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 _UNIT = re.compile(r"[A-Za-z]*$")
@@ -63,11 +63,15 @@ def parse_limits(value: object, metric: Metric) -> tuple[Limit, ...]:
         ConfigError: the value is no limit, or its unit does not fit the metric.
     """
     if isinstance(value, (list, tuple)):
-        return tuple(limit for item in value for limit in parse_limits(item, metric))
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return tuple(limit for item in value for limit in _parse_item(item, metric))
+    return _parse_item(value, metric)
+
+
+def _parse_item(value: object, metric: Metric) -> tuple[Limit, ...]:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST:
         return (Ceiling(value),)
     if not isinstance(value, str):
-        raise ConfigError(f"{value!r} is not a limit for {metric.name}", _EXAMPLES)
+        raise ConfigError(f"{quoted(value)} is not a limit for {metric.name}", _EXAMPLES)
     text = value.strip()
     return () if text.lower() == "off" else (_parse_limit(text, metric),)
 
@@ -79,9 +83,12 @@ def _parse_limit(text: str, metric: Metric) -> Limit:
     if percent:
         if not grows:
             raise ConfigError(
-                f"{text!r} is not a limit for {metric.name}", f'a percentage bounds growth: write "+{body}"'
+                f"{quoted(text)} is not a limit for {metric.name}", f'a percentage bounds growth: write "+{body}"'
             )
-        return RelativeGrowth(Decimal(percent[1]))
+        growth = Decimal(percent[1])
+        if growth > LARGEST:
+            raise ConfigError(f"{quoted(text)} is not a limit for {metric.name}", _EXAMPLES)
+        return RelativeGrowth(growth)
     amount = _parse_amount(body, metric)
     return AbsoluteGrowth(amount) if grows else Ceiling(amount)
 
@@ -90,13 +97,15 @@ def _parse_amount(text: str, metric: Metric) -> int:
     try:
         amount = parse_quantity(text)
     except ValueError as error:
-        raise ConfigError(f"{text!r} is not a limit for {metric.name}", _EXAMPLES) from error
+        raise ConfigError(f"{quoted(text)} is not a limit for {metric.name}", _EXAMPLES) from error
     unit = _UNIT.search(text.strip())
     letters = unit[0].lower() if unit else ""
     if metric.unit == "count" and letters.endswith("b"):
-        raise ConfigError(f"{text!r} counts bytes, but {metric.name} has no bytes", "use k M G T")
+        raise ConfigError(f"{quoted(text)} counts bytes, but {metric.name} has no bytes", "use k M G T")
     if metric.unit == "bytes" and letters and not letters.endswith("b"):
-        raise ConfigError(f"{text!r} leaves open which bytes {metric.name} may have", "use kB MB GB or KiB MiB GiB")
+        raise ConfigError(
+            f"{quoted(text)} leaves open which bytes {metric.name} may have", "use kB MB GB or KiB MiB GiB"
+        )
     return amount
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from torchstat_cli.errors import BaselineError, ModelstatError, UsageError
-from torchstat_cli.gate.baseline.files import load_baseline, parse_baseline, save_baseline
+from torchstat_cli.gate.baseline.files import differs, load_baseline, parse_baseline, save_baseline
 from torchstat_cli.gate.baseline.git import read_at_merge_base
 from torchstat_cli.gate.baseline.json import Baseline
 from torchstat_cli.gate.baseline.snapshot import Snapshot
@@ -136,12 +136,25 @@ def _judge(
 
 
 def write(
-    config: GateConfig, entries: tuple[ModelEntry, ...], outcomes: Outcomes, references: References, request: Request
+    config: GateConfig,
+    entries: tuple[ModelEntry, ...],
+    outcomes: Outcomes,
+    references: References,
+    request: Request,
+    ready: Callable[[Verdict], None] = lambda verdict: None,
 ) -> Verdict:
     """Write the measured numbers into the baseline; the verdict tells what changed and what is still over a limit.
 
     A model that could not be measured keeps its entry, and so does whatever another run wrote since ``references`` were
     read: measuring takes minutes.
+
+    Args:
+        config: the configuration.
+        entries: what was measured.
+        outcomes: what measuring gave.
+        references: the baseline as it was before.
+        request: what was asked for.
+        ready: called with the verdict before anything is written; where it raises, nothing is.
 
     Raises:
         BaselineError: the file has become unusable meanwhile.
@@ -160,8 +173,10 @@ def write(
         new = ratcheted(old, taken) if request.ratchet else updated(old, taken, dropped)
         before = decide(config, entries, outcomes, References(old), request)
         after = decide(config, entries, outcomes, References(new), request)
-        changed = save_baseline(config.baseline, new)
-    return _settled(before, after, _update(old, new, changed))
+        verdict = _settled(before, after, _update(old, new, differs(config.baseline, new)))
+        ready(verdict)
+        save_baseline(config.baseline, new)
+    return verdict
 
 
 def _update(old: Mapping[str, Snapshot], new: Mapping[str, Snapshot], changed: bool) -> Update:

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from torchstat_cli.errors import ConfigError
+from torchstat_cli.errors import ConfigError, ModelError
+from torchstat_cli.gate.baseline.json import LARGEST
 from torchstat_cli.gate.config import ModelEntry
+from torchstat_cli.gate.metrics import metric_totals
 from torchstat_cli.gate.run import Outcomes
 from torchstat_cli.gate.workers import Work, run_tasks
 from torchstat_cli.records import Profile
@@ -62,7 +64,7 @@ def measure_entry(entry: ModelEntry) -> Profile:
             attention=entry.attention,
         )
         profile, _ = measure(entry.spec, given, settings, entry.arguments)
-    return profile
+    return _recordable(profile)
 
 
 def measure_live(model: Any, inputs: tuple[Any, ...]) -> Profile:
@@ -76,6 +78,18 @@ def measure_live(model: Any, inputs: tuple[Any, ...]) -> Profile:
     from torchstat_cli.tasks.settings import Settings
 
     profile, _ = measure(model, as_inputs(inputs), Settings())
+    return _recordable(profile)
+
+
+def _recordable(profile: Profile) -> Profile:
+    """The profile, whose numbers a baseline can hold.
+
+    Raises:
+        ModelError: one is too large.
+    """
+    for metric, number in metric_totals(profile.total).items():
+        if number > LARGEST:
+            raise ModelError(f"its {metric} are {number}, more than a baseline holds (2^63 - 1)", "use a smaller input")
     return profile
 
 

@@ -61,7 +61,7 @@ def test_an_empty_baseline() -> None:
 
 
 names = st.text(min_size=1, max_size=8)
-counts = st.integers(0, 10**20)
+counts = st.integers(0, 2**63 - 1)
 sums = st.dictionaries(st.sampled_from(["params", "flops", "memory"]), counts)
 snapshots = st.builds(
     Snapshot,
@@ -126,12 +126,17 @@ def broken(**changes: Any) -> str:
         (broken(made={"attention": "auto", "input": "1x8", "mode": "eval", "rules": 1, "torch": "2.13"}), "'tiny'"),
         (broken(made={"attention": "auto", "input": ["1x8"], "mode": "eval", "rules": "1", "torch": "2.13"}), "'tiny'"),
         (broken(unknown="aten.op"), "'tiny'"),
+        (broken(totals={"params": 2**63}), "9223372036854775808 is no whole number from 0 to 2^63 - 1"),
+        (broken(totals={"params": 10**400}), "holds an entry for 'tiny' that makes no sense"),
+        (EXPECTED.replace("27", "1" * 5000), "holds a number of 5000 digits"),
+        (EXPECTED.replace("tiny", "x" * 1000).replace("27", "-1"), f"'{'x' * 56}... that makes no sense"),
         (broken(spec=3), "holds an entry for 'tiny' that makes no sense"),
     ],
 )
 def test_what_is_no_baseline(text: str, words: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(words)):
+    with pytest.raises(ValueError, match=re.escape(words)) as caught:
         read_baseline(text)
+    assert len(str(caught.value)) < 250
 
 
 def test_an_older_schema_is_migrated(monkeypatch: pytest.MonkeyPatch) -> None:

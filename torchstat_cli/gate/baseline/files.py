@@ -7,9 +7,11 @@ import os
 import tempfile
 from pathlib import Path
 
-from torchstat_cli.errors import BaselineError, OutputError
+from torchstat_cli.errors import BaselineError, OutputError, cleaned
 from torchstat_cli.gate.baseline.json import Baseline, read_baseline, write_baseline
 from torchstat_cli.gate.baseline.snapshot import Snapshot
+
+_LONGEST_PATH = 200  # characters in a message
 
 
 def load_baseline(path: Path) -> dict[str, Snapshot] | None:
@@ -24,9 +26,10 @@ def load_baseline(path: Path) -> dict[str, Snapshot] | None:
         return None
     except OSError as error:
         raise BaselineError(
-            f"cannot read the baseline {path}: {error.strerror}", "name another: --baseline FILE"
+            f"cannot read the baseline {cleaned(str(path), _LONGEST_PATH)}: {error.strerror}",
+            "name another: --baseline FILE",
         ) from error
-    return parse_baseline(content, str(path))
+    return parse_baseline(content, cleaned(str(path), _LONGEST_PATH))
 
 
 def parse_baseline(content: bytes, where: str, remedy: str | None = None) -> dict[str, Snapshot]:
@@ -53,6 +56,15 @@ def _remedy(where: str, problem: str = "") -> str:
     return f"restore it:  git checkout -- {where}   or start anew:  rm {where} && modelstat check --update"
 
 
+def differs(path: Path, models: Baseline) -> bool:
+    """Whether ``path`` holds other bytes than ``models`` take, or none.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    return not path.is_file() or path.read_bytes() != write_baseline(models).encode("utf-8")
+
+
 def save_baseline(path: Path, models: Baseline) -> bool:
     """Replace ``path`` as a whole; at every moment it holds the old or the new bytes. False where nothing changed.
 
@@ -63,13 +75,14 @@ def save_baseline(path: Path, models: Baseline) -> bool:
     # A link keeps pointing at the file that is replaced.
     target = path.resolve()
     try:
-        if target.is_file() and target.read_bytes() == content:
+        if not differs(path, models):
             return False
         target.parent.mkdir(parents=True, exist_ok=True)
         _replace(target, content)
     except OSError as error:
         raise OutputError(
-            f"cannot write the baseline {path}: {error.strerror}", "name another: --baseline FILE"
+            f"cannot write the baseline {cleaned(str(path), _LONGEST_PATH)}: {error.strerror}",
+            "name another: --baseline FILE",
         ) from error
     return True
 

@@ -6,10 +6,14 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from torchstat_cli.errors import quoted
 from torchstat_cli.gate.baseline.snapshot import Conditions, Snapshot
 from torchstat_cli.gate.layer_groups import Group
 
 BASELINE_SCHEMA = 1
+
+LARGEST = 2**63 - 1
+"""The largest number that an entry may hold: no model comes near, and every program reads it exactly."""
 
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """By old schema: a function that turns a whole document into the next schema's form."""
@@ -72,7 +76,7 @@ def read_baseline(text: str) -> dict[str, Snapshot]:
     if not text.strip():
         raise ValueError("is empty")
     try:
-        document = json.loads(text, object_pairs_hook=_without_duplicates)
+        document = json.loads(text, object_pairs_hook=_without_duplicates, parse_int=_integer)
     except json.JSONDecodeError as error:
         raise ValueError(f"is not valid JSON: {error.msg} in line {error.lineno}; it may be cut off") from error
     except RecursionError as error:
@@ -80,11 +84,18 @@ def read_baseline(text: str) -> dict[str, Snapshot]:
     return _read_document(document)
 
 
+def _integer(digits: str) -> int:
+    try:
+        return int(digits)
+    except ValueError as error:  # Python reads no integer of more than 4300 digits
+        raise ValueError(f"is not a baseline: it holds a number of {len(digits)} digits") from error
+
+
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     names = [name for name, _ in pairs]
     twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
     if twice is not None:
-        raise ValueError(f"names {twice!r} twice, as a merge gone wrong does")
+        raise ValueError(f"names {quoted(twice)} twice, as a merge gone wrong does")
     return dict(pairs)
 
 
@@ -115,9 +126,8 @@ def _read_entry(name: str, entry: Any) -> Snapshot:
             unknown=_texts(entry.get("unknown", [])),
         )
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
-        raise ValueError(
-            f"holds an entry for {name!r} that makes no sense ({type(error).__name__}: {error})"
-        ) from error
+        reason = f"{type(error).__name__}: {error}"
+        raise ValueError(f"holds an entry for {quoted(name)} that makes no sense ({reason})") from error
 
 
 def _read_conditions(made: Any) -> Conditions:
@@ -132,7 +142,7 @@ def _read_groups(value: Any) -> tuple[Group, ...]:
 
 def _checked(value: Any, kind: type) -> Any:
     if not isinstance(value, kind):
-        raise TypeError(f"{value!r} is no {kind.__name__}")
+        raise TypeError(f"{quoted(value)} is no {kind.__name__}")
     return value
 
 
@@ -141,12 +151,12 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST
 
 
 def _count(value: Any) -> int:
     if not _is_count(value):
-        raise TypeError(f"{value!r} is no whole number from 0 up")
+        raise TypeError(f"{quoted(value)} is no whole number from 0 to 2^63 - 1")
     return int(value)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any, NoReturn, TypeGuard
 
-from torchstat_cli.errors import BaselineError
+from torchstat_cli.errors import BaselineError, quoted
 from torchstat_cli.records import Shape
+from torchstat_cli.units import LARGEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ class Entry:
         return value if value in choices else self._wrong(key, " or ".join(choices))
 
     def integer(self, key: str) -> int:
-        """An integer that is not negative; true and false are none."""
+        """An integer that is not negative; true and false are none, nor is what no model can reach."""
         value = self._get(key)
-        return value if _is_count(value) else self._wrong(key, "a whole number of at least 0")
+        return value if _is_count(value) else self._wrong(key, "a whole number from 0 to 10^30")
 
     def boolean(self, key: str) -> bool:
         """True or false."""
@@ -48,7 +48,7 @@ class Entry:
         value = self._get(key)
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0 or not isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= LARGEST:
             self._wrong(key, "a duration in seconds")
         return float(value)
 
@@ -100,13 +100,11 @@ class Entry:
         return self.values[key]
 
     def _wrong(self, key: str, expected: str) -> NoReturn:
-        shown = repr(self.values[key])
-        shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
-        raise BaselineError(f"{self.name}: {key!r} is {shown}, not {expected}", self.remedy)
+        raise BaselineError(f"{self.name}: {key!r} is {quoted(self.values[key])}, not {expected}", self.remedy)
 
 
 def _is_count(value: Any) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST
 
 
 def _is_shape(value: Any) -> TypeGuard[list[int]]:
