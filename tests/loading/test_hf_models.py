@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.libraries import import_torchvision
-from torchstat_cli.errors import SpecError
+from torchstat_cli.errors import InputError, SpecError
 from torchstat_cli.loading import default_inputs, find_model, hf_models, place
 
 pytestmark = pytest.mark.libraries
@@ -110,6 +110,51 @@ def test_refusals(write: Write, name: str, arguments: dict[str, object], message
         find_model(f"hf/{name}", arguments)
     assert message in caught.value.message
     assert hint in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("architectures", "words"),
+    [
+        ("[5]", "wants 5, which transformers"),
+        ("[null]", "wants None, which"),
+        ('[["x"]]', "wants ['x'], which"),
+        ("5", "wants 5, which"),
+        ('{"a": 1}', "wants {'a': 1}, which"),
+        ('"LlamaForCasualLM"', "lacks; did you mean LlamaForCausalLM"),
+        ('["pipeline"]', "wants 'pipeline', which"),
+        ('["AutoModel"]', "wants 'AutoModel', which"),
+        ('["LlamaConfig"]', "does not have as a model"),
+        ('["utils"]', "wants 'utils', which"),
+        ('["__init__"]', "wants '__init__', which"),
+        (f'["{"x" * 100_000}"]', f"wants '{'x' * 56}..., which"),
+    ],
+    ids=range(12),
+)
+def test_architectures_that_name_no_model(write: Write, architectures: str, words: str) -> None:
+    write("config.json", f'{{"model_type": "llama", "architectures": {architectures}}}')
+    with pytest.raises(SpecError) as caught:
+        find_model("hf/config.json")
+    assert words in caught.value.message
+    assert len(caught.value.message) < 200
+    assert caught.value.hint == 'change it with --arg architectures=["ClassName"]'
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, f'{{"model_type": {"1" * 5000}}}'], ids=range(3))
+def test_hostile_json(write: Write, text: str) -> None:
+    write("config.json", text)
+    with pytest.raises(SpecError, match="is no JSON file") as caught:
+        find_model("hf/config.json")
+    assert len(caught.value.message) < 300
+
+
+def test_a_size_that_no_usual_input_has(write: Write) -> None:
+    """The model may still be built, and profiled with inputs that the user gives."""
+    text = (FIXTURES / "vit" / "config.json").read_text().replace('"image_size": 32', '"image_size": -8')
+    write("config.json", text)
+    source = find_model("hf/config.json")
+    with pytest.raises(InputError, match="the example inputs of hf/") as caught:
+        default_inputs(source, device="cpu", dtype=torch.float32)
+    assert "give --input" in (caught.value.hint or "")
 
 
 def test_a_model_whose_libraries_are_broken(monkeypatch: pytest.MonkeyPatch) -> None:

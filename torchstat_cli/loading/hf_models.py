@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import nn
 
-from torchstat_cli.errors import SpecError
+from torchstat_cli.errors import SpecError, cleaned, quoted
 from torchstat_cli.loading.builders import refuse_weights
 from torchstat_cli.loading.factories import build_module, location
 from torchstat_cli.loading.failures import describe, import_remedy, root_cause, suggestion
@@ -50,21 +50,27 @@ def find(name: str, arguments: Mapping[str, object], *, online: bool = False) ->
         raise SpecError(
             f"transformers is installed but cannot load the model of {name}: {cause}", hint=import_remedy(cause)
         ) from error
-    notices: tuple[str, ...] = ()
-    if leaves_images_out(model_class, config):
-        notices = (f"the usual input of {config.model_type} is text alone; add images with --inputs",)
+    example, notices = _example(model_class, config)
     return ModelSource(
         spec=f"hf/{name}",
         resolved=f"transformers:{model_class.__name__}",
         build=functools.partial(build_module, f"hf/{name}", functools.partial(_build, model_class, config, kernels)),
-        example_inputs=_example(model_class, config),
+        example_inputs=example,
         source=location(model_class),
         notices=notices,
     )
 
 
-def _example(model_class: Any, config: Any) -> Any:
-    return functools.partial(usual_inputs, model_class, config) if usual_inputs(model_class, config) else None
+def _example(model_class: Any, config: Any) -> tuple[Any, tuple[str, ...]]:
+    """What makes the usual inputs, None where they are unknown, and what is to be said about them."""
+    example = functools.partial(usual_inputs, model_class, config)
+    try:
+        if not example():
+            return None, ()
+        textual = leaves_images_out(model_class, config)
+    except Exception:  # the configuration's sizes may be anything; whoever asks for the inputs is told what they raise
+        return example, ()
+    return example, (f"the usual input of {config.model_type} is text alone; add images with --inputs",) * textual
 
 
 def _build(model_class: Any, config: Any, kernels: Mapping[str, object]) -> nn.Module:
@@ -133,8 +139,10 @@ def _check_file(path: Path, known_types: Any) -> None:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SpecError(f"{path} is no JSON file: {error}", hint="hf/ takes a transformers config.json") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise SpecError(
+            f"{path} is no JSON file: {cleaned(str(error), 200)}", hint="hf/ takes a transformers config.json"
+        ) from error
     model_type = content.get("model_type") if isinstance(content, dict) else None
     if not isinstance(model_type, str):
         raise SpecError(f"{path} names no model_type", hint="hf/ takes a transformers config.json")
@@ -142,27 +150,41 @@ def _check_file(path: Path, known_types: Any) -> None:
         version = importlib.import_module("transformers").__version__
         remote = "its code lies on the hub, which is never run; " if content.get("auto_map") else ""
         raise SpecError(
-            f"transformers {version} knows no model type {model_type!r}{suggestion(model_type, known_types.keys())}",
+            f"transformers {version} knows no model type {quoted(model_type)}"
+            f"{suggestion(model_type, known_types.keys())}",
             hint=f"{remote}install the transformers that has it, or name the class as package.module:factory",
         )
 
 
 def _model_class(name: str, config: Any) -> Any:
-    """The class that the configuration's ``architectures`` name first, else the base model of its type."""
+    """The class that the configuration's ``architectures`` name first, else the base model of its type.
+
+    Raises:
+        SpecError: they name no model class, or the type has no base model.
+    """
     transformers = importlib.import_module("transformers")
-    architectures = getattr(config, "architectures", None) or []
+    architectures = getattr(config, "architectures", None)
+    if architectures:
+        # A file may hold anything in its place, and transformers has functions, configurations and modules too.
+        wanted = architectures[0] if isinstance(architectures, (list, tuple)) else architectures
+        found = getattr(transformers, wanted, None) if isinstance(wanted, str) else None
+        if isinstance(found, type) and issubclass(found, transformers.PreTrainedModel):
+            return found
+        lacks = "lacks" if found is None else "does not have as a model"
+        close = suggestion(wanted, dir(transformers)) if isinstance(wanted, str) and found is None else ""
+        raise _no_class(name, f"{quoted(wanted)}, which transformers {transformers.__version__} {lacks}{close}")
     try:
-        if architectures:
-            return getattr(transformers, architectures[0])
         mapped = importlib.import_module("transformers.models.auto.modeling_auto").MODEL_MAPPING[type(config)]
-    except (AttributeError, KeyError) as error:
-        wanted = repr(architectures[0]) if architectures else f"base model for {config.model_type!r}"
-        close = suggestion(architectures[0], dir(transformers)) if architectures else ""
-        raise SpecError(
-            f"the configuration of {name} wants {wanted}, which transformers {transformers.__version__} lacks{close}",
-            hint='change it with --arg architectures=["ClassName"]',
-        ) from error
+    except KeyError as error:
+        wanted = f"the base model of {quoted(config.model_type)}"
+        raise _no_class(name, f"{wanted}, which transformers {transformers.__version__} lacks") from error
     return mapped[0] if isinstance(mapped, (list, tuple)) else mapped
+
+
+def _no_class(name: str, wanted: str) -> SpecError:
+    return SpecError(
+        f"the configuration of {name} wants {wanted}", hint='change it with --arg architectures=["ClassName"]'
+    )
 
 
 @contextlib.contextmanager
