@@ -13,12 +13,12 @@ import pytest
 from torchstat_cli.errors import ModelstatError
 from torchstat_cli.gate.baseline.files import load_baseline, save_baseline
 from torchstat_cli.gate.baseline.json import read_baseline, write_baseline
+from torchstat_cli.gate.baseline.locking import sole_writer
 from torchstat_cli.gate.baseline.snapshot import LIVE, Snapshot
 from torchstat_cli.gate.baseline.update import updated
 from torchstat_cli.gate.config import ModelEntry, read_rules
 from torchstat_cli.gate.config_file import find_config
 from torchstat_cli.gate.judge import take_snapshot
-from torchstat_cli.gate.locking import sole_writer
 from torchstat_cli.gate.metrics import METRICS
 from torchstat_cli.gate.run import References, Request, decide, find_references
 from torchstat_cli.gate.verdict import State, Verdict

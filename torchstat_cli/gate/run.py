@@ -9,12 +9,12 @@ from torchstat_cli.errors import BaselineError, ModelstatError, UsageError
 from torchstat_cli.gate.baseline.files import differs, load_baseline, parse_baseline, save_baseline
 from torchstat_cli.gate.baseline.git import read_at_merge_base
 from torchstat_cli.gate.baseline.json import Baseline
+from torchstat_cli.gate.baseline.locking import sole_writer
 from torchstat_cli.gate.baseline.snapshot import Snapshot
 from torchstat_cli.gate.baseline.update import ratcheted, updated
 from torchstat_cli.gate.config import GateConfig, ModelEntry
 from torchstat_cli.gate.judge import failed_model, gone_model, judge_model, take_snapshot
 from torchstat_cli.gate.limits import Ceiling
-from torchstat_cli.gate.locking import sole_writer
 from torchstat_cli.gate.verdict import ModelVerdict, Update, Verdict
 from torchstat_cli.records import Profile
 

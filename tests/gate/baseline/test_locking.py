@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
-from torchstat_cli.gate.files import load_baseline
 
 from torchstat_cli.errors import OutputError
-from torchstat_cli.gate import locking
-from torchstat_cli.gate.locking import sole_writer
+from torchstat_cli.gate.baseline import locking
+from torchstat_cli.gate.baseline.files import load_baseline
+from torchstat_cli.gate.baseline.locking import sole_writer
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,7 +34,7 @@ for each in names:
 HOLDER = """
 import sys, time
 from pathlib import Path
-from torchstat_cli.gate.locking import sole_writer
+from torchstat_cli.gate.baseline.locking import sole_writer
 with sole_writer(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
