@@ -68,6 +68,13 @@ def test_markdown() -> None:
     assert lines.count("```text") == lines.count("```") == 1
 
 
+def test_names_are_no_markup() -> None:
+    after = profile(*blocks(2, 4, 8), linear("<b>", 4, 4))
+    lines = render_comparison(compare_profiles(SMALL, after, ("a|b", "<i>`c`")), "markdown").splitlines()
+    assert lines[0] == "| | a\\|b | &lt;i>'c' | change | |"
+    assert "added: &lt;b>" in lines
+
+
 def test_json() -> None:
     document = json.loads(render_comparison(COMPARISON, "json"))
     assert document["schema"] == 1

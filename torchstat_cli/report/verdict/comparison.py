@@ -10,6 +10,7 @@ from torchstat_cli.report.layout import Column, table_lines
 from torchstat_cli.report.verdict.amounts import format_delta, format_percent, format_value
 from torchstat_cli.report.verdict.block import change_rows
 from torchstat_cli.report.verdict.json import change_document
+from torchstat_cli.report.verdict.markdown import escape
 from torchstat_cli.report.width import printable
 
 COMPARISON_SCHEMA = 1
@@ -94,7 +95,7 @@ def _modules(verb: str, paths: tuple[str, ...]) -> list[str]:
 
 def _markdown(comparison: Comparison, top: int) -> str:
     lines = [
-        f"| | {_escaped(comparison.before)} | {_escaped(comparison.after)} | change | |",
+        f"| | {escape(comparison.before)} | {escape(comparison.after)} | change | |",
         "| --- | ---: | ---: | ---: | ---: |",
         *(f"| {' | '.join(_cells(total))} |" for total in comparison.totals),
         "",
@@ -103,9 +104,5 @@ def _markdown(comparison: Comparison, top: int) -> str:
     changes = change_rows(list(comparison.explanation.changes), _metrics(comparison), top)
     if changes:
         lines += ["", "```text", *changes, "```"]
-    lines += _modules("added", comparison.added) + _modules("removed", comparison.removed)
+    lines += map(escape, _modules("added", comparison.added) + _modules("removed", comparison.removed))
     return "\n".join(lines) + "\n"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")

@@ -29,7 +29,7 @@ def render_markdown(verdict: Verdict, top: int = 5, most_bytes: int = MOST_BYTES
     problems = "".join(budget.take([_problem(model) for model in speaking if model.state in UNDECIDED]))
     why = "".join(budget.take([_why(model, top) for model in speaking if model.state is State.FAIL]))
     notices = "".join(budget.take([f"- {line.strip()}\n" for line in (*verdict.notices, *model_notices(verdict))]))
-    unchanged = [f"- {_escaped(model.name)}\n" for model in verdict.models if is_plain(model)]
+    unchanged = [f"- {escape(model.name)}\n" for model in verdict.models if is_plain(model)]
     parts = [
         f"{_TABLE_HEAD}{table}" if table else "",
         problems,
@@ -89,14 +89,14 @@ def _row(name: str, check: Check) -> str:
     change = f"{cells.delta} ({cells.percent})" if cells.percent else cells.delta
     word = _WORDS.get(check.state, "ok")
     return (
-        f"| `{_escaped(name)}` | {_escaped(cells.label)} | {cells.baseline} | {cells.now} | {change} "
+        f"| `{escape(name)}` | {escape(cells.label)} | {cells.baseline} | {cells.now} | {change} "
         f"| {cells.limit} | {word} |\n"
     )
 
 
 def _problem(model: ModelVerdict) -> str:
-    remedy = f"  \n  {_escaped(model.remedy)}" if model.remedy else ""
-    return f"- **{model.state}** `{_escaped(model.name)}`: {_escaped(model.problem or '')}{remedy}\n"
+    remedy = f"  \n  {escape(model.remedy)}" if model.remedy else ""
+    return f"- **{model.state}** `{escape(model.name)}`: {escape(model.problem or '')}{remedy}\n"
 
 
 def _why(model: ModelVerdict, top: int) -> str:
@@ -104,13 +104,13 @@ def _why(model: ModelVerdict, top: int) -> str:
         return ""
     lines = why_lines(model.explanation, explained_metrics(model), top)
     fence = "```"
-    return f"`{_escaped(model.name)}`\n\n{fence}text\n" + "\n".join(lines) + f"\n{fence}\n\n" if lines else ""
+    return f"`{escape(model.name)}`\n\n{fence}text\n" + "\n".join(lines) + f"\n{fence}\n\n" if lines else ""
 
 
 def _folded(summary: str, body: str) -> str:
     return f"<details><summary>{summary}</summary>\n\n{body.strip()}\n\n</details>\n" if body else ""
 
 
-def _escaped(text: str) -> str:
+def escape(text: str) -> str:
     """``text`` that cannot end a table cell, a code span or the line."""
     return text.replace("|", "\\|").replace("`", "'").replace("<", "&lt;").replace("\r", " ").replace("\n", " ")
