@@ -1,43 +1,36 @@
-"""A progress bar on standard error, where somebody is there to see it."""
+"""Progress on standard error, where a person sees it: not in a pipe, and not with ``--quiet``."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-import click
+from torchstat_cli.cli.options import is_quiet
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 
 @contextmanager
 def progress(verb: str, names: list[str]) -> Iterator[Callable[[str], None]]:
-    """Show how many of ``names`` are done; yields the function to call with each one. Silent without a terminal."""
-    context = click.get_current_context(silent=True)
-    quiet = context is not None and context.find_root().params.get("quiet", False)
-    if quiet or len(names) < 2 or not sys.stderr.isatty():
+    """Show how many of ``names`` are done; yields the function to call with each one."""
+    if not _is_seen() or len(names) < 2:
         yield lambda name: None
         return
-    # rich takes long to import, and most runs have no terminal.
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with _bar() as bar:
         task = bar.add_task(verb, total=len(names))
         yield lambda name: bar.update(task, advance=1, description=f"{verb}, last {name}")
 
 
 @contextmanager
 def counting(verb: str) -> Iterator[Callable[[int], None]]:
-    """Show which of many sizes is worked on; yields the function to call with each. Silent without a terminal."""
-    context = click.get_current_context(silent=True)
-    quiet = context is not None and context.find_root().params.get("quiet", False)
-    if quiet or not sys.stderr.isatty():
+    """Show which of many sizes is worked on; yields the function to call with each."""
+    if not _is_seen():
         yield lambda size: None
         return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with _bar() as bar:
         task = bar.add_task(verb, total=None)
         yield lambda size: bar.update(task, advance=1, description=f"{verb} size {size}")
 
@@ -45,12 +38,9 @@ def counting(verb: str) -> Iterator[Callable[[int], None]]:
 @contextmanager
 def running(verb: str) -> Iterator[Callable[[str], None]]:
     """Show ``verb``, the count and the latest name; yields the function to call with each."""
-    context = click.get_current_context(silent=True)
-    quiet = context is not None and context.find_root().params.get("quiet", False)
-    if quiet or not sys.stderr.isatty():
+    if not _is_seen():
         yield lambda name: None
         return
-    # rich takes long to import, and most runs have no terminal.
     from rich.console import Console
 
     count = 0
@@ -62,3 +52,15 @@ def running(verb: str) -> Iterator[Callable[[str], None]]:
             status.update(f"{verb}: {count}, at {name}")
 
         yield step
+
+
+def _is_seen() -> bool:
+    return not is_quiet() and sys.stderr.isatty()
+
+
+def _bar() -> Progress:
+    # rich takes long to import, and most runs have no terminal.
+    from rich.console import Console
+    from rich.progress import Progress
+
+    return Progress(console=Console(stderr=True), transient=True)
