@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from torchstat_cli.cli.progress import progress
+from torchstat_cli.cli.progress import progress, running
 
 
 class Terminal(io.StringIO):
@@ -21,6 +21,19 @@ def shown(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, names: list[str]
         for name in names:
             done(name)
     return stream.getvalue()
+
+
+@pytest.mark.parametrize("name", ["[bold]b", "[/b]", "b[0]"])
+def test_names_are_no_markup(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    assert f"checking, last {name} " in shown(monkeypatch, Terminal(), ["a", name])
+    monkeypatch.setattr(sys, "stderr", stream := Terminal())
+    with running("listing nodes") as step:
+        step(name)
+    assert f"listing nodes: 1, at {name}" in stream.getvalue()
+
+
+def test_a_name_moves_no_cursor(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert r"last b\x1b[2J\n" in shown(monkeypatch, Terminal(), ["a", "b\x1b[2J\n"])
 
 
 def test_a_terminal_sees_the_last_model(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from torchstat_cli.cli.options import is_quiet
+from torchstat_cli.report.width import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -21,7 +22,7 @@ def progress(verb: str, names: list[str]) -> Iterator[Callable[[str], None]]:
         return
     with _bar() as bar:
         task = bar.add_task(verb, total=len(names))
-        yield lambda name: bar.update(task, advance=1, description=f"{verb}, last {name}")
+        yield lambda name: bar.update(task, advance=1, description=f"{verb}, last {_plain(name)}")
 
 
 @contextmanager
@@ -49,13 +50,20 @@ def running(verb: str) -> Iterator[Callable[[str], None]]:
         def step(name: str) -> None:
             nonlocal count
             count += 1
-            status.update(f"{verb}: {count}, at {name}")
+            status.update(f"{verb}: {count}, at {_plain(name)}")
 
         yield step
 
 
 def _is_seen() -> bool:
     return not is_quiet() and sys.stderr.isatty()
+
+
+def _plain(name: str) -> str:
+    """``name`` as rich shows it letter by letter: no markup, and nothing that moves the cursor."""
+    from rich.markup import escape
+
+    return escape(printable(name))
 
 
 def _bar() -> Progress:
