@@ -94,6 +94,30 @@ def test_what_cannot_be_decided_fails(project: Project) -> None:
     assert "names no model" in result.out
 
 
+@pytest.mark.parametrize("content", ["{", '{"schema": 1, "models": {"tiny": 3}}'])
+def test_a_broken_baseline_is_told_once_for_each_test(project: Project, content: str) -> None:
+    project.baseline.parent.mkdir()
+    project.baseline.write_text(content)
+    for words in ((), ("--modelstat-update",)):
+        result = run(project, *words, "-rN")
+        assert result.code == 1
+        assert result.out.count("error: the baseline ") == 2, result.out
+        assert "During handling" not in result.out
+        assert "Traceback" not in result.out
+        assert project.baseline.read_text() == content
+
+
+def test_a_baseline_that_cannot_be_written(project: Project) -> None:
+    in_the_way = "\ndef test_last():\n    open('baselines', 'w').close()  # a file where the folder should be\n"
+    (project.root / "test_cost.py").write_text(TESTS + in_the_way)
+    result = run(project, "--modelstat-update")
+    assert "3 passed" in result.out
+    assert result.code == 2
+    assert (result.out + result.err).count("error: cannot read the baseline") == 1
+    assert "now commit" not in result.out
+    assert "Traceback" not in result.out + result.err
+
+
 def test_no_update_in_ci(project: Project) -> None:
     result = run(project, "--modelstat-update", CI="true")
     assert result.code == pytest.ExitCode.USAGE_ERROR

@@ -37,13 +37,15 @@ class SessionGate:
         self._new: set[str] = set()
         self._notices: dict[str, None] = {}  # each once, in order
         self._written = False
+        self._problem: ModelstatError | None = None  # why nothing was written
 
     def check(self, model: Any, inputs: tuple[Any, ...], name: str | None, limits: Mapping[str, Any]) -> Verdict:
         """Judge one model, and fail the running test where it is over a limit or cannot be judged."""
-        try:
-            verdict = self._judge(model, inputs, name, limits)
-        except ModelstatError as error:
-            pytest.fail(f"error: {error}", pytrace=False)
+        judged = self._judge_or_error(model, inputs, name, limits)
+        if isinstance(judged, ModelstatError):
+            # Not where it was caught: pytest would print it once more as the context of the failure.
+            pytest.fail(f"error: {judged}", pytrace=False)
+        verdict = judged
         self._notices |= dict.fromkeys(verdict.notices)
         self._new |= {found.name for found in verdict.having(State.NEW)}
         if verdict.state is State.ERROR:
@@ -52,6 +54,12 @@ class SessionGate:
         if verdict.state is State.FAIL:
             pytest.fail(render_text(verdict, TextStyle(quiet=True)), pytrace=False)
         return verdict
+
+    def _judge_or_error(self, *asked: Any) -> Verdict | ModelstatError:
+        try:
+            return self._judge(*asked)
+        except ModelstatError as error:
+            return error
 
     def _judge(self, model: Any, inputs: tuple[Any, ...], name: str | None, limits: Mapping[str, Any]) -> Verdict:
         config = find_config(self._root)
@@ -88,21 +96,23 @@ class SessionGate:
         self._new |= set(told["new"])
         self._notices |= dict.fromkeys(told["notices"])
 
-    def save(self) -> None:
-        """Write the measured models into the baseline, the other entries kept.
-
-        Raises:
-            BaselineError: the file that is there cannot be used.
-            OutputError: the file could not be written.
-        """
-        if self._taken:
+    def save(self) -> bool:
+        """Write the measured models into the baseline, the other entries kept; False where that was not possible."""
+        if not self._taken:
+            return True
+        try:
             path = find_config(self._root).baseline
             with sole_writer(path):
                 self._written = save_baseline(path, updated(load_baseline(path) or {}, self._taken))
+        except ModelstatError as error:
+            self._taken, self._problem = {}, error
+        return self._problem is None
 
     def summary(self) -> Iterator[str]:
         """Lines for the end of the session."""
         yield from (f"note: {text}" for text in self._notices)
+        if self._problem is not None:
+            yield from f"error: {self._problem}".splitlines()
         if self._taken:
             path = find_config(self._root).baseline
             names = ", ".join(sorted(self._taken))

@@ -79,8 +79,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["modelstat"] = gate.dump()
-    else:
-        gate.save()
+    elif not gate.save():
+        session.exitstatus = pytest.ExitCode.INTERRUPTED  # 2, which is the gate's "could not decide" too
 
 
 @pytest.hookimpl(optionalhook=True)
