@@ -141,6 +141,37 @@ def test_inputs_that_do_not_fit(given: tuple[Any, ...], words: str) -> None:
         ms.profile(nn.Sequential(linear()), *given)
 
 
+class MuteError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ValueError("x" * 1_000_000), "ValueError: " + "x" * 1000 + " …"),
+        (ValueError("\x1b[2J\u202eb"), "ValueError: \\x1b[2J\\u202eb"),
+        (MuteError(), "MuteError: MuteError"),
+    ],
+)
+def test_message_of_a_model_is_cut_and_cleaned(error: Exception, words: str) -> None:
+    def forward(self: nn.Module, x: torch.Tensor) -> None:
+        raise error
+
+    with pytest.raises(ForwardError) as caught:
+        ms.profile(Custom(forward), ROWS)
+    assert caught.value.message == f"forward failed in the model itself on input 2x4: {words}"
+    assert caught.value.__cause__ is error
+
+
+def test_sentence_of_torch_is_kept_whole() -> None:
+    with pytest.raises(ForwardError) as caught:
+        ms.profile(nn.Conv2d(3, 4, 3), torch.zeros(2, 5, 16, 16), device="cpu")
+    said = caught.value.__cause__
+    assert len(str(said)) > 100
+    assert caught.value.message.endswith(str(said))
+
+
 def test_values_that_are_not_there_on_meta() -> None:
     """``device="meta"`` forbids a real run, so the number rests on a stated assumption, which strict refuses."""
     model = Custom(lambda self, x: self.inner(x)[x[:, 0].exp().sin() > 0], inner=linear())

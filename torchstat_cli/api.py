@@ -16,6 +16,7 @@ from torchstat_cli.capture.dispatch.memo import Memo
 from torchstat_cli.capture.session import Session
 from torchstat_cli.capture.training import Loss, MakeOptimizer, TrainingRun, sum_of_outputs
 from torchstat_cli.errors import InputError, SpecError, UsageError
+from torchstat_cli.foreign_text import shown
 from torchstat_cli.loading import (
     DEFAULT_OPTIMIZER,
     Inputs,
@@ -155,7 +156,7 @@ def _no_module(model: object) -> SpecError:
             "an exported program has no modules of its own", "give what its module() returns, or the model it came from"
         )
     return SpecError(
-        f"{model!r} is neither a module nor a model spec",
+        f"{shown(model)} is neither a module nor a model spec",
         "give an nn.Module, or a spec such as 'package.module:factory'",
     )
 
@@ -240,7 +241,7 @@ def stat(model: nn.Module | str, input_size: Sequence[int]) -> Report:
     """
     size = as_shape(input_size)
     if size is None:
-        raise InputError(f"input_size={input_size!r} is no shape", "write it without the batch: (3, 224, 224)")
+        raise InputError(f"input_size={shown(input_size)} is no shape", "write it without the batch: (3, 224, 224)")
     report = profile(model, input_shape=(1, *size))
     print(report)
     return report
@@ -295,5 +296,5 @@ def instrument(model: nn.Module) -> Capture:
         ModelError: it is sharded over processes.
     """
     if not isinstance(model, nn.Module):
-        raise SpecError(f"{model!r} is not a module", "build it first: ms.load_model('package.module:factory')")
+        raise SpecError(f"{shown(model)} is not a module", "build it first: ms.load_model('package.module:factory')")
     return Capture(model)

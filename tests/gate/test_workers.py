@@ -30,6 +30,11 @@ def die_early() -> None:
     os._exit(7)
 
 
+class MuteError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
 def behave(task: str) -> str:
     if task == "crash":
         os.kill(os.getpid(), signal.SIGSEGV)
@@ -54,6 +59,10 @@ def behave(task: str) -> str:
         raise ForwardError("forward failed in 'x'", "mend it", path="x")
     if task == "bug":
         raise ZeroDivisionError("by zero")
+    if task == "mute":
+        raise MuteError
+    if task == "shout":
+        raise ValueError("\x1b[2J" + "x" * 1_000_000)
     return f"{task} in {os.getpid()}"
 
 
@@ -72,7 +81,7 @@ def test_results_come_in_order_and_every_task_is_announced() -> None:
 
 
 def test_a_crash_a_hang_and_an_error_cost_one_task_each() -> None:
-    tasks = ["a", "crash", "b", "hang", "leave", "raise", "bug", "exit", "c"]
+    tasks = ["a", "crash", "b", "hang", "leave", "raise", "bug", "exit", "mute", "shout", "c"]
     outcomes = run_tasks(Work(behave, nothing, jobs=1, timeout=1.5), tasks)
     assert words(outcomes) == [  # type: ignore[arg-type]
         "a",
@@ -83,6 +92,8 @@ def test_a_crash_a_hang_and_an_error_cost_one_task_each() -> None:
         "forward failed",
         "measuring raised ZeroDivisionError: by zero",
         "measuring raised SystemExit: 5",
+        "measuring raised MuteError",
+        "measuring raised ValueError: \\x1b[2J" + 993 * "x" + " …",
         "c",
     ]
     error = outcomes[5]

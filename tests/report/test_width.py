@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.report.display import TWINS, display_width
-from torchstat_cli.report.width import cell_width, pad, printable, shorten, wrap
+from torchstat_cli.foreign_text import printable
+from torchstat_cli.report.width import cell_width, pad, shorten, wrap
 
 WIDE_TEXTS = st.text(st.sampled_from([*TWINS, "a", ".", " "]), max_size=40)
 

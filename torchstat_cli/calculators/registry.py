@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from torchstat_cli.calculators.counting import per_element
 from torchstat_cli.errors import FormulaError
+from torchstat_cli.foreign_text import named, shown
 from torchstat_cli.records import Cost, OpRecord
 
 Formula = Callable[[OpRecord], Cost | None]
@@ -197,10 +198,10 @@ def _run(formula: Formula, op: OpRecord) -> Cost | None:
     try:
         cost = formula(op)
     except Exception as error:
-        raise FormulaError(f"{called} failed: {type(error).__name__}: {error}", hint) from error
+        raise FormulaError(f"{called} failed: {named(error)}", hint) from error
     if cost is None or (isinstance(cost, Cost) and _is_count(cost.madds) and _is_count(cost.flops)):
         return cost
-    raise FormulaError(f"{called} returned {cost!r}, not a Cost of whole numbers that are not negative", hint)
+    raise FormulaError(f"{called} returned {shown(cost)}, not a Cost of whole numbers that are not negative", hint)
 
 
 def _is_count(value: object) -> bool:

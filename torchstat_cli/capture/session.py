@@ -26,6 +26,7 @@ from torchstat_cli.capture.values.known import KnownValues
 from torchstat_cli.capture.values.literals import literals_keep_values
 from torchstat_cli.capture.values.twins import copy_parameters, copy_state, put_on_meta
 from torchstat_cli.errors import ForwardError, InputError, UsageError
+from torchstat_cli.foreign_text import class_of, first_line_of
 from torchstat_cli.records import Event, Recording
 from torchstat_cli.torch_access.eager import without_compiler, without_fast_paths
 from torchstat_cli.torch_access.interrupts import held_back, let_through, to_the_end
@@ -231,5 +232,4 @@ def run_error(session: Session, error: Exception) -> ForwardError:
     path, shapes = (failure.path, failure.input_shape) if failure and failure.error is error else ("", ())
     where = f"in {path!r}" if path else "in the model itself"
     given = f" on input {', '.join(map(format_shape, shapes))}" if shapes else ""
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return ForwardError(f"forward failed {where}{given}: {type(error).__name__}: {reason}", path=path)
+    return ForwardError(f"forward failed {where}{given}: {class_of(error)}: {first_line_of(error)}", path=path)

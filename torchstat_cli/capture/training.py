@@ -15,6 +15,7 @@ from torchstat_cli.capture.memory.liveness import Liveness
 from torchstat_cli.capture.session import PreparedRun, run_error
 from torchstat_cli.capture.values.known import ValueUnknownError
 from torchstat_cli.errors import ModelstatError, TrainingError, UnsupportedTorchError
+from torchstat_cli.foreign_text import class_of, first_line_of
 from torchstat_cli.records import Event, PhaseEvents, Recording, TrainingSetup
 from torchstat_cli.torch_access.trees import tensors_in
 from torchstat_cli.units import format_shape
@@ -242,6 +243,7 @@ def _learning(tensors: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
 
 
 def _training_error(what: str, error: Exception, path: str) -> TrainingError:
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     where = f" in {path!r}" if path else ""
-    return TrainingError(f"{what}{where}: {type(error).__name__}: {reason}", "see the whole traceback with --debug")
+    return TrainingError(
+        f"{what}{where}: {class_of(error)}: {first_line_of(error)}", "see the whole traceback with --debug"
+    )

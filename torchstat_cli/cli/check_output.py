@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from torchstat_cli.cli.options import notice
+from torchstat_cli.cli.messages import complain, notice
 from torchstat_cli.gate.config import GateConfig
 from torchstat_cli.gate.verdict import UNDECIDED, Verdict
 from torchstat_cli.report.terminal import Terminal
@@ -83,9 +83,7 @@ def publish(publication: Publication, output: Output) -> None:
         notice(text)
     write(publication.text)
     for problem, remedy in publication.problems:
-        click.echo(f"error: {problem}", err=True)
-        for line in remedy.splitlines():
-            click.echo(f"  {line}", err=True)
+        complain(problem, remedy)
     click.echo(publication.annotations, err=True, nl=False)
     if output.summary:
         _append(publication.summary, output.summary)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from torchstat_cli.cli.options import notice, output_options
+from torchstat_cli.cli.messages import notice
+from torchstat_cli.cli.options import output_options
 from torchstat_cli.errors import ModelstatError, UsageError
 from torchstat_cli.gate.config import ModelEntry
 from torchstat_cli.records import Profile

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from torchstat_cli.cli.options import foreign_code, model_options, notice, output_options, run_options, training
+from torchstat_cli.cli.messages import notice
+from torchstat_cli.cli.options import foreign_code, model_options, output_options, run_options, training
 from torchstat_cli.cli.progress import counting
 from torchstat_cli.errors import UsageError
 

@@ -15,7 +15,9 @@ from importlib import import_module
 import click
 
 import torchstat_cli
+from torchstat_cli.cli.messages import complain, notice
 from torchstat_cli.errors import ModelstatError
+from torchstat_cli.foreign_text import named
 
 COMMANDS = {
     "profile": "What a model costs, per module or per operator (the default command).",
@@ -106,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return stop.exit_code
     except ModelstatError as error:
         for text in () if quiet else error.notices:
-            print(f"note: {text}", file=sys.stderr)
+            notice(text)
         return _report(error.message, error.hint, error, debug)
     except click.UsageError as error:
         return _report(error.format_message(), _usage_hint(error), error, debug)
@@ -124,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _report("out of memory", "use --device meta, a smaller batch or a smaller model", error, debug)
     except Exception as error:
         hint = "this is a bug in modelstat; please report it with the output of --debug"
-        return _report(f"{type(error).__name__}: {error}", hint, error, debug)
+        return _report(named(error), hint, error, debug)
 
 
 def _reopen_closed_streams() -> None:
@@ -145,9 +147,7 @@ def _global_options_first(words: list[str]) -> list[str]:
 def _report(message: str, hint: str | None, error: BaseException, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
-    print(f"error: {message}", file=sys.stderr)
-    for line in (hint or "").splitlines():
-        print(f"  {line}", file=sys.stderr)
+    complain(message, hint)
     return EXIT_UNDECIDED
 
 

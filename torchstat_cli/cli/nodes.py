@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from torchstat_cli.cli.options import Command, foreign_code, notice, output_options
+from torchstat_cli.cli.messages import notice
+from torchstat_cli.cli.options import Command, foreign_code, output_options
 from torchstat_cli.cli.progress import running
 from torchstat_cli.errors import UsageError
 

@@ -169,9 +169,3 @@ def is_quiet() -> bool:
     """Whether the command that runs was given ``--quiet``."""
     context = click.get_current_context(silent=True)
     return context is not None and bool(context.find_root().params.get("quiet", False))
-
-
-def notice(text: str) -> None:
-    """A line on standard error, unless ``--quiet``."""
-    if not is_quiet():
-        print(f"note: {text}", file=sys.stderr)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from torchstat_cli.cli.messages import notice
 from torchstat_cli.cli.options import (
     foreign_code,
     model_options,
-    notice,
     output_options,
     run_options,
     training,

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from torchstat_cli.cli.options import is_quiet
-from torchstat_cli.report.width import printable
+from torchstat_cli.foreign_text import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress

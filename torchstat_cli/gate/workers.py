@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
 from torchstat_cli.errors import ModelError, ModelstatError
+from torchstat_cli.foreign_text import named
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -228,7 +229,7 @@ def _attempt(function: Callable[[Any], Any], task: Any) -> Any:
     except ModelstatError as error:
         failure = error
     except (Exception, SystemExit) as error:
-        failure = ModelError(f"measuring raised {type(error).__name__}: {error}", "see the traceback with --debug")
+        failure = ModelError(f"measuring raised {named(error)}", "see the traceback with --debug")
         failure.__cause__ = error
     # A traceback does not survive the way to the other process, its text does.
     failure.details = "".join(traceback.format_exception(failure))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from torch import nn
 
 from torchstat_cli.errors import BuildError, ModelstatError, SpecError
+from torchstat_cli.foreign_text import text_of
 from torchstat_cli.loading.failures import chain, describe, short_path, suggestion, with_article
 from torchstat_cli.torch_access.process import untouched_process
 
@@ -68,7 +69,7 @@ def build_module(name: str, factory: Callable[[], object], *, import_path: Seque
 
 
 def _remedy(error: BaseException) -> str:
-    if isinstance(error, TypeError) and "unexpected keyword argument" in str(error):
+    if isinstance(error, TypeError) and "unexpected keyword argument" in text_of(error):
         return "check the names of the --arg values"
     if isinstance(error, ModuleNotFoundError):
         return f"install {error.name} in the environment that runs modelstat"
@@ -118,4 +119,4 @@ def caused_by(error: BaseException) -> BaseException:
 
 def mentions(error: BaseException, words: re.Pattern[str]) -> bool:
     """Whether any exception behind a BuildError says the words."""
-    return any(words.search(str(cause)) for cause in chain(caused_by(error)))
+    return any(words.search(text_of(cause)) for cause in chain(caused_by(error)))

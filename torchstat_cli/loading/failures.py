@@ -10,19 +10,21 @@ from pathlib import Path
 
 import torch
 
+from torchstat_cli.foreign_text import class_of, message_of, one_line
+
 _PACKAGE = str(Path(__file__).resolve().parents[1])
 _TORCH = str(Path(torch.__file__).resolve().parent)
 
 
 def describe(error: BaseException) -> str:
     """The exception on one line with the line of the user's code: ``ValueError: bad depth (models.py:12)``."""
-    text = " ".join(str(error).split())
+    text = message_of(error)
     if isinstance(error, SyntaxError):
         where: str | None = f"{short_path(error.filename)}:{error.lineno}" if error.filename else None
-        text = error.msg
+        text = one_line(error.msg or "")
     else:
         where = user_line(error)
-    named = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    named = f"{class_of(error)}: {text}" if text else class_of(error)
     return f"{named} ({where})" if where else named
 
 

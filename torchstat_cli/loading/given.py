@@ -7,6 +7,7 @@ from operator import index
 from typing import Any, TypeGuard
 
 from torchstat_cli.errors import InputError, UsageError
+from torchstat_cli.foreign_text import shown
 from torchstat_cli.loading.inputs import Inputs, InputSpec
 
 Shapes = Sequence[int] | Sequence[Sequence[int]]
@@ -23,7 +24,7 @@ def given_inputs(
         InputError: ``input_shape`` is neither a shape nor a list of shapes.
     """
     if not isinstance(kwargs or {}, Mapping):
-        raise UsageError(f"kwargs={kwargs!r} is no mapping", "give keyword inputs as {'name': tensor}")
+        raise UsageError(f"kwargs={shown(kwargs)} is no mapping", "give keyword inputs as {'name': tensor}")
     if input_shape is None:
         return Inputs(args, dict(kwargs or {})) if args or kwargs else None
     if args or kwargs:
@@ -33,7 +34,7 @@ def given_inputs(
     shapes = [shape for shape in several if shape is not None]
     if len(shapes) != len(several) or shapes in ([], [()]):
         raise InputError(
-            f"input_shape={input_shape!r} is neither a shape nor a list of shapes",
+            f"input_shape={shown(input_shape)} is neither a shape nor a list of shapes",
             "write (1, 3, 224, 224), batch included, or a list of such",
         )
     return tuple(InputSpec(None, shape, None, None) for shape in shapes)

@@ -14,7 +14,8 @@ from typing import Any
 
 from torch import nn
 
-from torchstat_cli.errors import SpecError, cleaned, quoted
+from torchstat_cli.errors import SpecError, quoted
+from torchstat_cli.foreign_text import one_line, text_of
 from torchstat_cli.loading.builders import refuse_weights
 from torchstat_cli.loading.factories import build_module, location
 from torchstat_cli.loading.failures import describe, import_remedy, root_cause, suggestion
@@ -141,7 +142,7 @@ def _check_file(path: Path, known_types: Any) -> None:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise SpecError(
-            f"{path} is no JSON file: {cleaned(str(error), 200)}", hint="hf/ takes a transformers config.json"
+            f"{path} is no JSON file: {one_line(text_of(error), 200)}", hint="hf/ takes a transformers config.json"
         ) from error
     model_type = content.get("model_type") if isinstance(content, dict) else None
     if not isinstance(model_type, str):

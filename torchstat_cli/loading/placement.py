@@ -11,6 +11,7 @@ from torch import nn
 from torch.utils.weak import WeakIdKeyDictionary
 
 from torchstat_cli.errors import BuildError, PlacementError, UsageError
+from torchstat_cli.foreign_text import message_of, named
 from torchstat_cli.loading.factories import caused_by, mentions
 from torchstat_cli.loading.memory import memory_limit, module_bytes
 from torchstat_cli.loading.meta import copy_without_memory, intercepted_parameters, meta_device, meta_parameters
@@ -102,9 +103,7 @@ def _without_memory(module: nn.Module) -> Placed:
             module = copy_without_memory(module)
         except Exception as error:  # deepcopy runs the module's own code, which may raise anything; the note says it
             devices = sorted({str(parameter.device) for parameter in module.parameters() if not parameter.is_meta})
-            note = (
-                f"the module holds real parameters and cannot be copied without them ({type(error).__name__}: {error})"
-            )
+            note = f"the module holds real parameters and cannot be copied without them ({named(error)})"
             return Placed(module, devices[0], (note,))
     on_meta = all(buffer.is_meta for buffer in module.buffers())
     return Placed(module, "meta" if on_meta else "meta-parameters")
@@ -176,7 +175,7 @@ def _place_real(source: ModelSource, device: str, dtype: torch.dtype | None) -> 
         return Placed(module.to(target), str(target))
     except (RuntimeError, AssertionError) as error:
         raise PlacementError(
-            f"{source.spec} does not fit {target}: {error}", hint="use --device meta or cpu"
+            f"{source.spec} does not fit {target}: {message_of(error)}", hint="use --device meta or cpu"
         ) from error
 
 
@@ -228,4 +227,4 @@ def _out_of_memory(source: ModelSource, error: BuildError) -> PlacementError:
 
 def _reason(error: BuildError) -> str:
     cause = caused_by(error)
-    return f"{type(cause).__name__}: {' '.join(str(cause).split())}"
+    return named(cause)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from torchstat_cli.errors import SpecError
+from torchstat_cli.foreign_text import message_of
 from torchstat_cli.loading import hf_models, sample_catalog, timm_models, torchvision_models
 from torchstat_cli.loading.failures import describe, import_remedy, root_cause, suggestion
 from torchstat_cli.loading.imports import hidden_package
@@ -184,7 +185,7 @@ def _import_trouble(package: str) -> str | None:
             importlib.import_module(package)
     except Exception as error:  # a broken library may raise anything; the cause goes to the user
         cause = root_cause(error)
-        return describe(cause) if isinstance(cause, SyntaxError) else " ".join(str(cause).split())
+        return describe(cause) if isinstance(cause, SyntaxError) else message_of(cause)
     return None
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from torchstat_cli.report.width import Side, cell_width, pad, printable
+from torchstat_cli.foreign_text import printable
+from torchstat_cli.report.width import Side, cell_width, pad
 
 GAP = 2
 """Blank cells between two columns."""

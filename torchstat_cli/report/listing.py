@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
+from torchstat_cli.foreign_text import printable
 from torchstat_cli.report.layout import column_widths, narrowed
 from torchstat_cli.report.terminal import Terminal, styled, to_ascii
-from torchstat_cli.report.width import pad, printable, wrap
+from torchstat_cli.report.width import pad, wrap
 
 
 @dataclass(frozen=True, slots=True)

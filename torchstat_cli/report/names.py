@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torchstat_cli.report.width import printable
+from torchstat_cli.foreign_text import printable
 
 ROOT = "(root)"
 """The model itself, whose path is empty."""

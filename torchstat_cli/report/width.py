@@ -1,4 +1,4 @@
-"""Texts measured in the cells of a terminal: made printable, padded, shortened and wrapped."""
+"""Texts measured in the cells of a terminal: padded, shortened and wrapped."""
 
 from __future__ import annotations
 
@@ -15,11 +15,6 @@ def cell_width(text: str) -> int:
     from rich.cells import cell_len
 
     return cell_len(text)
-
-
-def printable(text: str) -> str:
-    """``text`` without the characters that would move a cursor: a module may bear any name."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def pad(text: str, width: int, side: Side = "left") -> str:

@@ -11,6 +11,7 @@ from torchstat_cli.capture.dispatch.memo import Memo, shared_memo
 from torchstat_cli.capture.run import RunOptions, record_run
 from torchstat_cli.capture.values.known import ValueUnknownError
 from torchstat_cli.errors import ForwardError, ModelError, PlacementError, StrictError, TrainingError
+from torchstat_cli.foreign_text import text_of
 from torchstat_cli.loading import Inputs, batch_hint, memory_limit
 from torchstat_cli.loading.lazy import initialised
 from torchstat_cli.records import Profile, Recording
@@ -94,7 +95,8 @@ def _record(rung: Rung, settings: Settings, *, assume: bool) -> Recording:
     try:
         return run(options)
     except ForwardError as error:
-        if options.training is not None or "does not require grad" not in str(error.__cause__):
+        reason = "" if error.__cause__ is None else text_of(error.__cause__)
+        if options.training is not None or "does not require grad" not in reason:
             raise
         return run(replace(options, gradients=True))  # the model differentiates in its forward pass
 
@@ -122,7 +124,7 @@ def _only_meta_explains(error: Exception) -> bool:
     if isinstance(error, ValueUnknownError):
         return True
     cause = error.__cause__
-    text = str(cause).lower()
+    text = "" if cause is None else text_of(cause).lower()
     return isinstance(cause, NotImplementedError) or any(
         sign in text
         for sign in ("meta tensor", "meta device", "device meta", "on meta", "'meta'", "same device", "data-dependent")

@@ -12,6 +12,7 @@ from torchstat_cli.activations.nodes.listing import Arguments, NodeListing, list
 from torchstat_cli.activations.nodes.recording import Progress
 from torchstat_cli.activations.selection.engines import Engine
 from torchstat_cli.errors import ForwardError, ModelstatError
+from torchstat_cli.foreign_text import named
 from torchstat_cli.loading import (
     Inputs,
     InputSpec,
@@ -65,7 +66,9 @@ def list_spec_nodes(
             # Without memory the reason may be that values are missing.
             result = listed(place_on_cpu(source, limit_bytes=memory_limit()))
         if isinstance(result, Exception):
-            raise ForwardError(f"{spec} does not run on these inputs: {result}", "give others with --input") from result
+            raise ForwardError(
+                f"{spec} does not run on these inputs: {named(result)}", "give others with --input"
+            ) from result
     return replace(result, notes=(*source.notices, *result.notes))
 
 

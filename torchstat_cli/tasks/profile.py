@@ -8,7 +8,8 @@ from dataclasses import replace
 from torch import nn
 
 from torchstat_cli.capture.timing import time_modules
-from torchstat_cli.errors import InputError, PlacementError, UsageError
+from torchstat_cli.errors import ForwardError, InputError, ModelstatError, PlacementError, UsageError
+from torchstat_cli.foreign_text import named
 from torchstat_cli.loading import (
     Inputs,
     InputSpec,
@@ -126,9 +127,18 @@ def _missing_inputs(spec: str, model: nn.Module) -> InputError:
 
 
 def with_durations(profile: Profile, rung: Rung, settings: Settings) -> Profile:
-    """The same profile with each row's own wall time; they sum to the total."""
+    """The same profile with each row's own wall time; they sum to the total.
+
+    Raises:
+        ForwardError: the model does not run for real.
+    """
     training = settings.mode == "train"
-    seconds = time_modules(rung.model, rung.inputs.args, rung.inputs.kwargs, training=training)
+    try:
+        seconds = time_modules(rung.model, rung.inputs.args, rung.inputs.kwargs, training=training)
+    except ModelstatError:
+        raise
+    except Exception as error:  # the user's code ran, and may raise anything
+        raise ForwardError(f"the run that is timed failed: {named(error)}", "leave --time out") from error
     rows = tuple(row._replace(duration_s=seconds.get(row.path, 0.0)) for row in profile.rows)
     # A container without a row of its own takes time too, in Python between its children: it gets a row.
     known = {row.path for row in rows}

@@ -7,6 +7,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from torchstat_cli.calculators import Registry, user_registry
 from torchstat_cli.errors import FormulaError, ModelstatError
+from torchstat_cli.foreign_text import named
 from torchstat_cli.tasks.torch_formulas import registered_formulas
 
 GROUP = "modelstat.formulas"
@@ -55,6 +56,6 @@ def _load(point: EntryPoint) -> None:
         raise FormulaError(f"the formulas of {package} cannot be used: {error.message}", error.hint) from error
     except Exception as error:
         raise FormulaError(
-            f"the formulas of {package} cannot be loaded: {type(error).__name__}: {error}",
+            f"the formulas of {package} cannot be loaded: {named(error)}",
             f"mend or uninstall {package}, which ships them as the entry point {point.name!r} of {GROUP}",
         ) from error

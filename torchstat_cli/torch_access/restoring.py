@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from torchstat_cli.errors import ModelError
+from torchstat_cli.foreign_text import named
 from torchstat_cli.torch_access.reach import Held, Reach
 
 
@@ -59,7 +60,7 @@ def _holds(held: Held) -> bool:
 
 def _refusal(holder: Any, cause: Exception) -> ModelError:
     error = ModelError(
-        f"a {type(holder).__name__} that the model holds cannot be put back as it was: {type(cause).__name__}: {cause}",
+        f"a {type(holder).__name__} that the model holds cannot be put back as it was: {named(cause)}",
         "build the model again; its parameters are as they were",
     )
     error.__cause__ = cause

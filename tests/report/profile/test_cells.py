@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.report.profiles import TINY, tied, with_unknown
-from torchstat_cli.report.profile.cells import Cell, build, printable
+from torchstat_cli.report.profile.cells import Cell, build
 from torchstat_cli.report.profile.view import View, select
 
 
@@ -45,8 +45,3 @@ def test_names_of_the_root_of_direct_work_and_of_ties() -> None:
         "Linear ×2",
         "1x1x10 +1",
     ]
-
-
-@pytest.mark.parametrize(("text", "expected"), [("a\x1b[0m", "a\\x1b[0m"), ("a\tb\n", "a\\tb\\n"), ("模", "模")])
-def test_characters_that_move_a_cursor_are_escaped(text: str, expected: str) -> None:
-    assert printable(text) == expected

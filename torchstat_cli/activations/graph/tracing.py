@@ -19,6 +19,7 @@ from torchstat_cli.activations.runtime.function_mode import OperatorMode, listen
 from torchstat_cli.activations.selection.leaves import TracerOptions, is_library_leaf, with_timm_leaves
 from torchstat_cli.activations.selection.naming import ModuleTable, Numbering, TorchvisionNumbering, TrueNumbering
 from torchstat_cli.errors import ModelError
+from torchstat_cli.foreign_text import first_line_of
 from torchstat_cli.torch_access.interrupts import held_back
 from torchstat_cli.torch_access.process import one_guest_at_a_time, untouched_generators
 from torchstat_cli.torch_access.restoring import same_buffers, same_modes, untouched
@@ -181,7 +182,7 @@ def trace(
     except Exception as error:
         # The model's own Python runs on placeholders here, so anything at all may be raised.
         raise ModelError(
-            f"torch.fx cannot trace {type(root).__name__}: {_first_line(error)}",
+            f"torch.fx cannot trace {type(root).__name__}: {first_line_of(error)}",
             f"{_WITHOUT_COMPAT if torchvision_names else _AUTO}, or name the untraceable modules in "
             "tracer_kwargs['leaf_modules']",
         ) from error
@@ -203,10 +204,6 @@ def _borrowed(root: nn.Module) -> Iterator[None]:
     # torch.fx puts what it replaced back as it finds it: an interrupt in the middle would leave it.
     with held_back(), untouched(modules), same_buffers(module for module in modules if not is_library_leaf(module)):
         yield
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def trace_modes(

@@ -23,6 +23,7 @@ from torchstat_cli.activations.nodes.recording import (
 from torchstat_cli.activations.selection.engines import Engine, check_compat, check_engine
 from torchstat_cli.activations.selection.leaves import TracerOptions
 from torchstat_cli.errors import ModelError
+from torchstat_cli.foreign_text import first_line_of
 from torchstat_cli.torch_access.trees import tensors_in
 from torchstat_cli.torch_access.wrappers import unwrap
 
@@ -89,7 +90,7 @@ def _of_traces(
                 values = _measured(model, trace, inputs, training, progress)
             except Exception as error:
                 # The graph of a model with optional inputs may not run, and the user's code may raise anything.
-                notes[f"no shapes in {'train' if training else 'eval'} mode: {str(error).splitlines()[0]}"] = None
+                notes[f"no shapes in {'train' if training else 'eval'} mode: {first_line_of(error)}"] = None
         nodes.append(tuple(values.get(name) or _unmeasured(trace, node, name) for node, name in trace.names.items()))
     return NodeListing("fx", nodes[0], nodes[1], tuple(notes))
 

@@ -20,6 +20,7 @@ from torchstat_cli.activations.selection.engines import hooked_paths
 from torchstat_cli.activations.selection.language import Part
 from torchstat_cli.activations.selection.leaves import TracerOptions
 from torchstat_cli.activations.selection.naming import ModuleTable
+from torchstat_cli.foreign_text import message_of
 from torchstat_cli.torch_access.eager import eagerly
 from torchstat_cli.torch_access.interrupts import held_back, let_through
 from torchstat_cli.torch_access.process import one_guest_at_a_time, untouched_generators
@@ -179,7 +180,8 @@ def record_modes(
     except Exception as error:
         # Detection models want targets, a batch norm more than one value: the user's code may raise anything.
         warnings.warn(
-            f"the model does not run in training mode on these inputs ({error}); its eval nodes are listed for both",
+            f"the model does not run in training mode on these inputs ({message_of(error)}); "
+            "its eval nodes are listed for both",
             UserWarning,
             stacklevel=3,
         )

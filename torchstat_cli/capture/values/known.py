@@ -18,6 +18,7 @@ from torchstat_cli.capture.values.assumptions import NUMBER_WORDS, assume
 from torchstat_cli.capture.values.real_tensors import RealTensors
 from torchstat_cli.capture.values.store import LIMIT, ValueStore
 from torchstat_cli.errors import ModelError
+from torchstat_cli.foreign_text import text_of
 from torchstat_cli.torch_access.trees import map_tensors, tensors_in
 from torchstat_cli.units import format_shape
 
@@ -103,7 +104,7 @@ class KnownValues:
 
     def _may_rescue(self, call: Call, error: Exception) -> bool:
         """Whether values would help where a kernel failed on meta tensors with ``error``."""
-        if any(sign in str(error).lower() for sign in ("meta tensor", "data-independent")):
+        if any(sign in text_of(error).lower() for sign in ("meta tensor", "data-independent")):
             return True
         return isinstance(error, NotImplementedError) and (self._assume or self.store.knows_all(call.tensors))
 

@@ -6,11 +6,11 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from torchstat_cli.foreign_text import printable
 from torchstat_cli.records import Shape, Totals
 from torchstat_cli.report.names import shown_path
 from torchstat_cli.report.profile.columns import By, Column
 from torchstat_cli.report.profile.view import Row, Selection, Units
-from torchstat_cli.report.width import printable
 from torchstat_cli.units import format_bytes, format_count, format_seconds, format_shape
 
 Tone = Literal["plain", "nothing", "bound"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from torchstat_cli.foreign_text import printable
 from torchstat_cli.records import (
     GenerationProfile,
     InputRecord,
@@ -19,7 +20,6 @@ from torchstat_cli.records import (
 )
 from torchstat_cli.report.names import shown_path
 from torchstat_cli.report.profile.view import Units
-from torchstat_cli.report.width import printable
 from torchstat_cli.units import format_bytes, format_count, format_seconds, format_shape
 
 _HOLDERS = 3

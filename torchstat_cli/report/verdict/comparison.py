@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from torchstat_cli.foreign_text import printable
 from torchstat_cli.gate.compare import Comparison, Total
 from torchstat_cli.gate.metrics import METRICS
 from torchstat_cli.report.layout import Column, table_lines
@@ -11,7 +12,6 @@ from torchstat_cli.report.verdict.amounts import format_delta, format_percent, f
 from torchstat_cli.report.verdict.block import change_rows
 from torchstat_cli.report.verdict.json import change_document
 from torchstat_cli.report.verdict.markdown import escape
-from torchstat_cli.report.width import printable
 
 COMPARISON_SCHEMA = 1
 _COLUMNS = ("params", "flops", "memory")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from torchstat_cli.foreign_text import printable
 from torchstat_cli.gate.verdict import UNDECIDED, ModelVerdict, State, Verdict
 from torchstat_cli.report.verdict.block import block_lines
 from torchstat_cli.report.verdict.cells import NumberCells, number_cells
 from torchstat_cli.report.verdict.closing import closing_line, model_notices
-from torchstat_cli.report.width import cell_width, pad, printable
+from torchstat_cli.report.width import cell_width, pad
 
 _COLORS = {
     "PASS": "32",
