@@ -73,12 +73,15 @@ def test_depth_folds_rows() -> None:
     assert [row.path for row in ms.profile(model, ROWS, depth=0).rows] == [""]
 
 
+_MODES: list[bool] = []  # a global: what a model's own function closes over comes back as it was
+
+
 def test_mode_sets_the_flags_of_the_run_only() -> None:
-    seen: list[bool] = []
-    model = Custom(lambda self, x: seen.append(self.training) or self.inner(x), inner=linear()).eval()
+    _MODES.clear()
+    model = Custom(lambda self, x: _MODES.append(self.training) or self.inner(x), inner=linear()).eval()
     for mode in ("train", "eval"):
         ms.profile(model, ROWS, mode=mode)  # type: ignore[arg-type]
-    assert seen == [True, False]
+    assert _MODES == [True, False]
     assert not model.training
 
 

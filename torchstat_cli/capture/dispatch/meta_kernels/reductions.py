@@ -45,8 +45,8 @@ def _adaptive_avg_pool2d(self: Tensor, output_size: Any) -> Any:
 
 @rule("mean.dim", "sum.dim_IntList")
 def _reduced(self: Tensor, dim: Any, keepdim: bool = False, *, dtype: Any = None) -> Any:
-    if not plain(self) or not dim or dtype is not None:
-        return NotImplemented
+    if not plain(self) or not dim or dtype is not None or 0 in self.shape:
+        return NotImplemented  # of an empty result torch gives other strides on meta than for real
     axes = {axis % self.dim() for axis in dim if -self.dim() <= axis < self.dim()}
     if len(axes) != len(dim):
         return NotImplemented
