@@ -102,10 +102,12 @@ class OperatorTape(TorchDispatchMode):
             record, result = self._run_higher_order(func, args, kwargs)
         if record is not None:
             module = self._running[-1] if self.locate is None else self.locate(args)
-            try:
-                self._calls[id(record), module] += 1
-            except KeyError:
-                self._begin_event(record, module)
+            event = id(record), module
+            calls = self._calls.get(event, 0)
+            self._calls[event] = calls + 1
+            if calls == 0:
+                self._records[id(record)] = record  # kept, so that no other record gets its id
+                self.first_event.setdefault(module, len(self.first_event))
             if self.liveness is not None:
                 inside = 0
                 if self.transients is not None and isinstance(func, OpOverload):
@@ -121,13 +123,6 @@ class OperatorTape(TorchDispatchMode):
         elif isinstance(result, (tuple, list)):
             for part in result:
                 self._lend(part)
-
-    def _begin_event(self, record: OpRecord, module: int) -> None:
-        """The first call of ``record`` in the module."""
-        self._calls[id(record), module] = 1
-        self._records[id(record)] = record  # kept, so that no other record gets its id
-        if module not in self.first_event:
-            self.first_event[module] = len(self.first_event)
 
     def begin_phase(self) -> None:
         """Count operators afresh, in a phase of their own; ``events`` are those of the current phase."""
