@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,7 @@ EVERY_ENTRY = [(room, entry) for room, table in INSIDE.items() for entry in tabl
 FOLDERS = sorted({path.parent.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py")} - {"."})
 
 
+@cache
 def imports_of(path: Path) -> set[str]:
     """Dotted names that a file imports, by statements and by names in strings."""
     return run_time_imports(path) | names_in_strings(ast.parse(path.read_text()), path.parent)
@@ -97,6 +99,7 @@ def names_in_strings(tree: ast.AST, folder: Path) -> set[str]:
     return found
 
 
+@cache
 def entries(room: str) -> dict[str, list[Path]]:
     """Folders and files of a room, with the Python files that they hold."""
     found: dict[str, list[Path]] = {}

@@ -6,13 +6,13 @@ from typing import Any
 
 from torchstat_cli.gate.config import ModelEntry, read_rules
 from torchstat_cli.gate.metrics import METRICS
-from torchstat_cli.records import InputRecord, ModuleRecord, Profile, Provenance, Totals, UnknownOperator
+from torchstat_cli.records import SUMMED, InputRecord, ModuleRecord, Profile, Provenance, Totals, UnknownOperator
 
 
 def row(path: str, type: str = "Linear", kind: str = "leaf", **fields: Any) -> ModuleRecord:
     """A row; the numbers that are not given are 0, ``trainable_params`` are the params."""
-    numbers = dict.fromkeys(("params", "buffers", "madds", "flops", "mem_read", "mem_write", "memory"), 0)
-    numbers |= {name: value for name, value in fields.items() if name in numbers}
+    numbers = dict.fromkeys(SUMMED, 0) | {name: value for name, value in fields.items() if name in SUMMED}
+    numbers["trainable_params"] = fields.get("trainable_params", numbers["params"])
     return ModuleRecord(
         path=path,
         type=type,
@@ -21,7 +21,6 @@ def row(path: str, type: str = "Linear", kind: str = "leaf", **fields: Any) -> M
         input_shape=(),
         output_shape=(),
         dtype="float32",
-        trainable_params=fields.get("trainable_params", numbers["params"]),
         attrs=fields.get("attrs", {}),
         **numbers,
     )
@@ -50,10 +49,7 @@ def profile(
     source: str | None = "models.py:14",
 ) -> Profile:
     """A profile of ``rows``."""
-    sums = {
-        column: sum(getattr(each, column) for each in rows)
-        for column in ("params", "trainable_params", "buffers", "madds", "flops", "mem_read", "mem_write", "memory")
-    }
+    sums = {column: sum(getattr(each, column) for each in rows) for column in SUMMED}
     return Profile(
         provenance=Provenance(
             spec="models:tiny",

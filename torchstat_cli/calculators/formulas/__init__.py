@@ -1,6 +1,6 @@
 """Formulas by operator family; importing this package fills the registry of ``registry.py``."""
 
-from torchstat_cli.calculators.formulas import (
+from torchstat_cli.calculators.formulas import (  # noqa: F401  (imported for the formulas that they register)
     attention,
     contractions,
     convolution,
@@ -27,31 +27,3 @@ from torchstat_cli.calculators.formulas import (
     spectral,
     transformer,
 )
-
-__all__ = [
-    "attention",
-    "contractions",
-    "convolution",
-    "distances",
-    "einsum",
-    "elementwise",
-    "elementwise_backward",
-    "free",
-    "indexing",
-    "interpolation",
-    "linalg",
-    "losses",
-    "normalization",
-    "normalization_backward",
-    "optimizers",
-    "pooling",
-    "quantized",
-    "recurrent",
-    "recurrent_cells",
-    "reductions",
-    "sampling",
-    "softmax",
-    "sorting",
-    "spectral",
-    "transformer",
-]
