@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from torchstat_cli.cli.messages import notice
-from torchstat_cli.cli.options import Command, foreign_code, output_options
+from torchstat_cli.cli.options import DEVICE, ONLINE, SOURCE, combined, foreign_code, output_options
 from torchstat_cli.cli.progress import running
 from torchstat_cli.errors import UsageError
 
@@ -17,38 +17,28 @@ if TYPE_CHECKING:
     from torchstat_cli.activations.nodes.recording import NodeRecord
 
 
-def node_options(command: Command) -> Command:
-    """Which model, with which inputs, seen how."""
-    for option in reversed(
-        (
-            click.argument("model"),
-            click.option("--input", "inputs", multiple=True, metavar="SPEC", help="As for `modelstat profile`."),
-            click.option("--inputs", "inputs_from", metavar="MODULE:FN", help="As for `modelstat profile`."),
-            click.option("--arg", "arguments", multiple=True, metavar="KEY=VALUE", help="For the model's factory."),
-            click.option(
-                "--device", default="auto", show_default=True, metavar="DEVICE", help="auto, meta, cpu, cuda, …"
-            ),
-            click.option(
-                "--engine",
-                type=click.Choice(["auto", "fx", "runtime", "hooks"]),
-                default="auto",
-                show_default=True,
-                help="fx traces, runtime records a run, hooks lists modules.",
-            ),
-            click.option("--compat", type=click.Choice(["torchvision"]), help="torchvision's names, warts included."),
-            click.option(
-                "--mode",
-                type=click.Choice(["eval", "train", "both"]),
-                default="eval",
-                show_default=True,
-                help="Whose nodes; both tells in which mode each runs.",
-            ),
-            click.option("--filter", "pattern", metavar="GLOB", help="Show matching names only, e.g. 'layer1.*'."),
-            click.option("--online", is_flag=True, help="Let hf/NAME ask the hub for a config."),
-        )
-    ):
-        command = option(command)
-    return command
+node_options = combined(
+    *SOURCE,
+    DEVICE,
+    click.option(
+        "--engine",
+        type=click.Choice(["auto", "fx", "runtime", "hooks"]),
+        default="auto",
+        show_default=True,
+        help="fx traces, runtime records a run, hooks lists modules.",
+    ),
+    click.option("--compat", type=click.Choice(["torchvision"]), help="torchvision's names, warts included."),
+    click.option(
+        "--mode",
+        type=click.Choice(["eval", "train", "both"]),
+        default="eval",
+        show_default=True,
+        help="Whose nodes; both tells in which mode each runs.",
+    ),
+    click.option("--filter", "pattern", metavar="GLOB", help="Show matching names only, e.g. 'layer1.*'."),
+    ONLINE,
+)
+"""Which model, with which inputs, observed in which way."""
 
 
 @click.command(name="nodes")

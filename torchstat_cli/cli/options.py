@@ -5,115 +5,117 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from torchstat_cli.errors import UsageError
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+Decorator = Callable[[Any], Any]  # of a command, as click makes them
 
 
-def model_options(command: Command) -> Command:
-    """Which model, with which inputs, on which device."""
-    for option in reversed(
-        (
-            click.argument("model"),
-            click.option(
-                "--input",
-                "inputs",
-                multiple=True,
-                metavar="SPEC",
-                help="[NAME=]SHAPE[:DTYPE], e.g. 1,3,224,224 or ids=1,16:int64<1000; repeatable.",
-            ),
-            click.option(
-                "--inputs",
-                "inputs_from",
-                metavar="MODULE:FN",
-                help="A function that returns the inputs: a tensor, a tuple, a dict or (args, kwargs).",
-            ),
-            click.option(
-                "--arg",
-                "arguments",
-                multiple=True,
-                metavar="KEY=VALUE",
-                help="An argument of the model's factory; repeatable.",
-            ),
-            click.option(
-                "--dtype",
-                metavar="DTYPE",
-                help="Of floating parameters and inputs, as torch spells it: bfloat16, float16, …",
-            ),
-            click.option(
-                "--device",
-                default="auto",
-                show_default=True,
-                metavar="DEVICE",
-                help="auto, meta (no memory), cpu, cuda, cuda:N, mps.",
-            ),
-            click.option(
-                "--mode",
-                type=click.Choice(["eval", "train"]),
-                default="eval",
-                show_default=True,
-                help="The training flags of the run.",
-            ),
-            click.option("--online", is_flag=True, help="Let hf/NAME ask the hub for a config."),
-        )
-    ):
-        command = option(command)
-    return command
+def combined(*options: Decorator) -> Decorator:
+    """One decorator for several options, which the help lists in this order."""
+
+    def add(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
 
 
-def view_options(command: Command) -> Command:
-    """Which rows and columns, in which units."""
-    for option in reversed(
-        (
-            click.option("--depth", type=int, metavar="N", help="Fold modules deeper than N."),
-            click.option(
-                "--by",
-                type=click.Choice(["module", "operator", "type"]),
-                default="module",
-                show_default=True,
-                help="What a row is.",
-            ),
-            click.option("--columns", metavar="A,B,C", help="Columns to show, by their JSON names."),
-            click.option("--sort", metavar="COLUMN", help="Order rows by a column; numbers descend."),
-            click.option("--top", type=int, metavar="N", help="Show the first N rows."),
-            click.option("--filter", "pattern", metavar="GLOB", help="Show rows whose name matches, e.g. 'layer1.*'."),
-            click.option(
-                "--units",
-                type=click.Choice(["auto", "raw"]),
-                default="auto",
-                show_default=True,
-                help="11.69 M, or every digit.",
-            ),
-        )
-    ):
-        command = option(command)
-    return command
+SOURCE = (
+    click.argument("model"),
+    click.option(
+        "--input",
+        "inputs",
+        multiple=True,
+        metavar="SPEC",
+        help="[NAME=]SHAPE[:DTYPE], e.g. 1,3,224,224 or ids=1,16:int64<1000; repeatable.",
+    ),
+    click.option(
+        "--inputs",
+        "inputs_from",
+        metavar="MODULE:FN",
+        help="A function that returns the inputs: a tensor, a tuple, a dict or (args, kwargs).",
+    ),
+    click.option(
+        "--arg",
+        "arguments",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="An argument of the model's factory; repeatable.",
+    ),
+)
+"""Which model, with which inputs."""
 
+DEVICE = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    metavar="DEVICE",
+    help="auto, meta (no memory), cpu, cuda, cuda:N, mps.",
+)
+ONLINE = click.option("--online", is_flag=True, help="Let hf/NAME ask the hub for a config.")
 
-def run_options(command: Command) -> Command:
-    """What is simulated beyond a forward pass: memory, a training step, an attention backend."""
-    for option in reversed(
-        (
-            click.option("--train", is_flag=True, help="A training step (forward, backward, optimiser) instead."),
-            click.option("--optimizer", metavar="NAME", help="sgd, sgd-momentum, adam, adamw:foreach=True, …"),
-            click.option("--loss", metavar="MODULE:FN", help="From the model's output to one number; default the sum."),
-            click.option("--autocast", metavar="DTYPE", help="Mixed precision in the training step, e.g. bfloat16."),
-            click.option("--accumulate", type=int, default=1, metavar="N", help="Backward passes per step."),
-            click.option(
-                "--attention",
-                type=click.Choice(["auto", "math", "flash", "efficient"]),
-                default="auto",
-                show_default=True,
-                help="The attention kernel to simulate; auto is the CPU's choice.",
-            ),
-        )
-    ):
-        command = option(command)
-    return command
+model_options = combined(
+    *SOURCE,
+    click.option(
+        "--dtype",
+        metavar="DTYPE",
+        help="Of floating parameters and inputs, as torch spells it: bfloat16, float16, …",
+    ),
+    DEVICE,
+    click.option(
+        "--mode",
+        type=click.Choice(["eval", "train"]),
+        default="eval",
+        show_default=True,
+        help="The training flags of the run.",
+    ),
+    ONLINE,
+)
+"""Which model, with which inputs, on which device."""
+
+view_options = combined(
+    click.option("--depth", type=int, metavar="N", help="Fold modules deeper than N."),
+    click.option(
+        "--by",
+        type=click.Choice(["module", "operator", "type"]),
+        default="module",
+        show_default=True,
+        help="What a row is.",
+    ),
+    click.option("--columns", metavar="A,B,C", help="Columns to show, by their JSON names."),
+    click.option("--sort", metavar="COLUMN", help="Order rows by a column; numbers descend."),
+    click.option("--top", type=int, metavar="N", help="Show the first N rows."),
+    click.option("--filter", "pattern", metavar="GLOB", help="Show rows whose name matches, e.g. 'layer1.*'."),
+    click.option(
+        "--units",
+        type=click.Choice(["auto", "raw"]),
+        default="auto",
+        show_default=True,
+        help="11.69 M, or every digit.",
+    ),
+)
+"""Which rows and columns, in which units."""
+
+run_options = combined(
+    click.option("--train", is_flag=True, help="A training step (forward, backward, optimiser) instead."),
+    click.option("--optimizer", metavar="NAME", help="sgd, sgd-momentum, adam, adamw:foreach=True, …"),
+    click.option("--loss", metavar="MODULE:FN", help="From the model's output to one number; default the sum."),
+    click.option("--autocast", metavar="DTYPE", help="Mixed precision in the training step, e.g. bfloat16."),
+    click.option("--accumulate", type=int, default=1, metavar="N", help="Backward passes per step."),
+    click.option(
+        "--attention",
+        type=click.Choice(["auto", "math", "flash", "efficient"]),
+        default="auto",
+        show_default=True,
+        help="The attention kernel to simulate; auto is the CPU's choice.",
+    ),
+)
+"""What is simulated beyond a forward pass: memory, a training step, an attention backend."""
 
 
 def training(train: bool, optimizer: str | None, loss: str | None, autocast: str | None, accumulate: int) -> Any:
@@ -133,29 +135,19 @@ def training(train: bool, optimizer: str | None, loss: str | None, autocast: str
     return None
 
 
-def output_options(*formats: str) -> Callable[[Command], Command]:
+def output_options(*formats: str) -> Decorator:
     """Where the result goes and how it is written."""
-
-    def add(command: Command) -> Command:
-        for option in reversed(
-            (
-                click.option(
-                    "--format",
-                    "form",
-                    type=click.Choice(formats),
-                    default=formats[0],
-                    show_default=True,
-                    help="How to write the result.",
-                ),
-                click.option(
-                    "--output", type=click.Path(), metavar="FILE", help="Write to a file instead of standard output."
-                ),
-            )
-        ):
-            command = option(command)
-        return command
-
-    return add
+    return combined(
+        click.option(
+            "--format",
+            "form",
+            type=click.Choice(formats),
+            default=formats[0],
+            show_default=True,
+            help="How to write the result.",
+        ),
+        click.option("--output", type=click.Path(), metavar="FILE", help="Write to a file instead of standard output."),
+    )
 
 
 @contextmanager
