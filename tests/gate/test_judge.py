@@ -202,7 +202,34 @@ class TestAgainst:
     def test_growth_that_the_branch_wrote_into_the_baseline_is_accepted(self) -> None:
         verdict = against(entry(flops="+1%"), flops(2000), flops(1000), committed=flops(2000))
         assert verdict.state is State.PASS
-        assert verdict.notes == ("compared with the entry that this branch wrote into the baseline",)
+        (check,) = verdict.accepted
+        assert (check.metric, check.accepted_from, check.baseline, check.growth, check.delta) == (
+            "flops",
+            1000,
+            2000,
+            1000,
+            0,
+        )
+        assert verdict.explanation is not None
+        assert [change.deltas["flops"] for change in verdict.explanation.changes] == [1000]
+
+    def test_what_did_not_grow_since_the_fork_was_not_accepted(self) -> None:
+        def both(params: int, number: int) -> Profile:
+            return profile(row("layer", flops=number, params=params))
+
+        model = entry(flops="+1%", params="+1%")
+        verdict = against(model, both(100, 2000), both(100, 1000), committed=both(100, 2000))
+        assert [check.metric for check in verdict.accepted] == ["flops"]
+        # The entry accepts more params than the model has: nothing grew.
+        verdict = against(model, both(100, 2000), both(100, 1000), committed=both(150, 2000))
+        assert [check.metric for check in verdict.accepted] == ["flops"]
+        # Growth that the limit allows needs no acceptance.
+        assert against(model, both(100, 1005), both(100, 1000), committed=both(100, 1005)).accepted == ()
+        # Beyond the entry it is broken, not accepted.
+        broken = against(model, both(100, 3000), both(90, 1000), committed=both(100, 2000))
+        assert [check.metric for check in broken.accepted] == ["params"]
+        assert broken.explanation is not None
+        assert [change.deltas["flops"] for change in broken.explanation.changes] == [1000]  # since the entry
 
     def test_but_not_beyond_what_it_wrote(self) -> None:
         assert against(entry(flops="+1%"), flops(3000), flops(1000), committed=flops(2000)).state is State.FAIL
@@ -214,7 +241,12 @@ class TestAgainst:
     def test_an_input_that_the_branch_changed_on_purpose(self) -> None:
         before, after = profile(row("x"), shape=(1, 8)), profile(row("x"), shape=(1, 9))
         assert against(entry(flops="+1%"), after, before).state is State.STALE
-        assert against(entry(flops="+1%"), after, before, committed=after).state is State.PASS
+        verdict = against(entry(flops="+1%"), after, before, committed=after)
+        assert verdict.state is State.PASS
+        assert verdict.notes == (
+            "where this branch forked the baseline was measured on 1x8, this run on 1x9, accepted in this branch",
+            "compared with the entry that this branch wrote into the baseline",
+        )
 
 
 class TestModules:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.gate.project import Project, Result
+from tests.gate.project import GROWTH, PARAMS, Project, Result
 from tests.gate.repository import Repository
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +63,9 @@ def test_the_command(project: Project) -> None:
     assert project.modelstat("check").code == 0
     accepted = project.modelstat("check", "--against", "main")
     assert accepted.code == 0
-    assert "compared with the entry that this branch wrote into the baseline" in accepted.out
+    assert f"  tiny: params {PARAMS / 1000:.3f} k -> {(PARAMS + GROWTH) / 1000:.3f} k" in accepted.out
+    assert ", accepted in this branch\n" in accepted.out
+    assert "none grew" not in accepted.out
 
 
 class Action:

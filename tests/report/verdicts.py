@@ -56,7 +56,7 @@ RESNET = entry("resnet18", params="+1%", flops="+1%")
 
 
 def judged(model: ModelEntry, now: Profile, base: Profile | None = None, fork: Profile | None = None) -> ModelVerdict:
-    """The verdict on one model; a fork makes it a run against a git ref."""
+    """The verdict on one model; a fork makes it a run against a git ref, where ``base`` is the branch's own entry."""
     reference = base or fork
     committed = take_snapshot(model, reference) if reference else None
     at_fork = take_snapshot(model, fork) if fork else None
@@ -74,6 +74,7 @@ BETTER = judged(VIT, vit(), vit(1024))
 NEW = judged(RESNET, resnet())
 PARTIAL = judged(RESNET, resnet(unknown=("my.op",)), resnet(unknown=("my.op",)))
 INHERITED = judged(entry("resnet18", params="+1%", flops="3 G"), resnet(), fork=resnet())
+ACCEPTED = judged(VIT, vit(1024), vit(1024), fork=vit())
 STALE = judged(VIT, replace(vit(), provenance=replace(vit().provenance, rules=2)), vit())
 ERROR = failed_model(
     entry("unet"), ForwardError("forward failed in 'up.2.conv' on input 1x64x57x57", "give other inputs")

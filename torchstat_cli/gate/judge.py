@@ -45,11 +45,18 @@ def judge_model(
     verdict = _judge(entry, profile, now, Reference(fork, fork))
     if committed is None or committed == fork:
         return verdict
-    accepted = _judge(entry, profile, now, Reference(committed, fork))
+    accepted = _judge(entry, profile, now, Reference(committed, fork, accepts=True))
     if not _undone(accepted if fork is None else verdict):
         return verdict
-    note = "compared with the entry that this branch wrote into the baseline"
-    return replace(accepted, notes=(*accepted.notes, note))
+    return replace(accepted, notes=(*accepted.notes, *_notes_on_acceptance(accepted, fork, now)))
+
+
+def _notes_on_acceptance(accepted: ModelVerdict, fork: Snapshot | None, now: Snapshot) -> Iterator[str]:
+    differing = fork.made.differences(now.made) if fork else ()
+    if fork and differing:
+        yield f"where this branch forked {_difference(differing[0], fork.made, now.made)}, accepted in this branch"
+    if not accepted.accepted:
+        yield "compared with the entry that this branch wrote into the baseline"
 
 
 def _undone(verdict: ModelVerdict) -> bool:
@@ -80,6 +87,8 @@ def _judge(entry: ModelEntry, profile: Profile, now: Snapshot, reference: Refere
         remedy = f"measure again on purpose:  modelstat check {entry.name} --update"
         return replace(verdict, state=State.STALE, problem=problem, remedy=remedy)
     checks = (*judge_totals(entry.rules, now, reference), *judge_modules(entry.module_rules, now, reference))
+    if not any(check.broken for check in checks) and any(check.accepted_from is not None for check in checks):
+        base = reference.fork  # what was accepted is explained too
     return replace(
         verdict,
         state=worst({check.state for check in checks if check.shown} | ({State.PARTIAL} if profile.unknown else set())),
@@ -162,6 +171,7 @@ class Reference:
 
     base: Snapshot | None  # None: the model is new
     fork: Snapshot | None = None  # at the merge base, with --against: what the branch inherited
+    accepts: bool = False  # whether ``base`` is the branch's own entry, which accepts growth since the fork
 
 
 def judge_totals(rules: Rules, now: Snapshot, reference: Reference) -> Iterator[Check]:
@@ -170,7 +180,9 @@ def judge_totals(rules: Rules, now: Snapshot, reference: Reference) -> Iterator[
     fork = reference.fork.totals if reference.fork else {}
     for metric in METRICS:
         if metric in now.totals:
-            yield _check(metric, rules.get(metric, _NO_RULE), now.totals[metric], base.get(metric), fork.get(metric))
+            rule = rules.get(metric, _NO_RULE)
+            check = _check(metric, rule, now.totals[metric], base.get(metric), fork.get(metric))
+            yield _accepting(check, fork.get(metric)) if reference.accepts else check
 
 
 def judge_modules(rules: Mapping[str, Rules], now: Snapshot, reference: Reference) -> Iterator[Check]:
@@ -180,7 +192,15 @@ def judge_modules(rules: Mapping[str, Rules], now: Snapshot, reference: Referenc
         base = reference.base.modules.get(glob, {}) if reference.base else {}
         fork = reference.fork.modules.get(glob, {}) if reference.fork else {}
         for metric, rule in metrics.items():
-            yield _check(metric, rule, current[metric], base.get(metric), fork.get(metric), glob)
+            check = _check(metric, rule, current[metric], base.get(metric), fork.get(metric), glob)
+            yield _accepting(check, fork.get(metric)) if reference.accepts else check
+
+
+def _accepting(check: Check, fork: int | None) -> Check:
+    """The check, which knows the number at the fork where the branch's own entry covers growth since."""
+    if fork is None or check.baseline is None or check.broken or fork >= min(check.baseline, check.current):
+        return check
+    return replace(check, accepted_from=fork)
 
 
 def _check(

@@ -45,6 +45,17 @@ class Check:
     broken: tuple[Limit, ...] = ()  # those among ``limits`` that do not hold
     module: str | None = None  # glob, None for the whole model
     shown: bool = True  # False: only with more detail
+    accepted_from: int | None = None  # where the branch forked, if its own update of the baseline accepted growth since
+
+    @property
+    def before(self) -> int | None:
+        """What a reader wants to compare with: the number at the fork where growth was accepted, else the baseline."""
+        return self.baseline if self.accepted_from is None else self.accepted_from
+
+    @property
+    def growth(self) -> int:
+        """Growth since ``before``; 0 without it."""
+        return self.current - self.before if self.before is not None else 0
 
     @property
     def delta(self) -> int:
@@ -78,6 +89,11 @@ class ModelVerdict:
     def shown(self) -> tuple[Check, ...]:
         """The numbers that a normal report prints."""
         return tuple(check for check in self.checks if check.shown)
+
+    @property
+    def accepted(self) -> tuple[Check, ...]:
+        """The numbers whose growth the branch itself accepted, of those that a normal report prints."""
+        return tuple(check for check in self.shown if check.accepted_from is not None)
 
     @property
     def states(self) -> frozenset[State]:

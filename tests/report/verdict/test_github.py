@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.report.verdicts import BETTER, ERROR, FAILING, GONE, NEW, PASSING, run
+from tests.report.verdicts import ACCEPTED, BETTER, ERROR, FAILING, GONE, NEW, PASSING, run
 from torchstat_cli.report.verdict.github import MOST_ANNOTATIONS, escape_message, escape_property, render_github
 
 
@@ -46,6 +46,14 @@ def test_levels() -> None:
     assert [line.split()[0] for line in lines] == ["::error", "::notice", "::notice"]
     strict = render_github(run(NEW, GONE, ERROR, BETTER, strict=True)).splitlines()
     assert [line.split()[0] for line in strict] == ["::error"] * 4
+
+
+def test_accepted_growth_is_a_notice() -> None:
+    (line,) = render_github(run(ACCEPTED, PASSING, against="main")).splitlines()
+    assert line.startswith(
+        "::notice title=modelstat vit_tiny,file=sample_models/vit.py,line=14::params 5.712 M -> 6.895 M"
+    )
+    assert "flops 2.507 G -> 2.972 G (+18.54 %25), accepted in this branch" in line
 
 
 def test_at_most_ten_and_the_rest_is_counted() -> None:

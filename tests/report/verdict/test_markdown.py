@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from tests.report.verdicts import ERROR, EVERY_STATE, FAILING, PASSING, run
+from tests.report.verdicts import ACCEPTED, ERROR, EVERY_STATE, FAILING, PASSING, run
 from torchstat_cli.report.verdict.markdown import MARKER, MOST_BYTES, render_markdown
 
 
@@ -23,6 +23,15 @@ def test_the_look() -> None:
     ]
     assert "<details><summary>Why it grew</summary>" in lines
     assert "<details><summary>1 model unchanged</summary>" in lines
+
+
+def test_accepted_growth_is_in_the_headline_and_in_the_table() -> None:
+    text = render_markdown(run(ACCEPTED, PASSING, against="main"))
+    assert "### modelstat: 2 models, 6 numbers, 3 grew, accepted in this branch\n" in text
+    numbers = "| `vit_tiny` | flops | 2,507,366,400 | 2,972,147,712 | +464,781,312 (+18.54 %)"
+    assert f"{numbers} | +1% | accepted in this branch |\n" in text
+    assert "<details><summary>Why it grew</summary>" in text
+    assert "none grew" not in text
 
 
 def test_nothing_to_say() -> None:

@@ -129,6 +129,16 @@ def test_growth_within_limits_is_told() -> None:
     assert "3 numbers, 1 grew within limits" in render_text(run(grown))
 
 
+def test_growth_that_the_branch_accepted_is_told() -> None:
+    text = render_text(run(verdicts.ACCEPTED, PASSING, against="main"))
+    assert "PASS  vit_tiny   params 6.895 M  +20.70 %    flops 2.972 G  +18.54 %    memory 51.06 MiB  +4.74 %\n" in text
+    assert "\n  vit_tiny: flops 2.507 G -> 2.972 G (+18.54 %), accepted in this branch\n" in text
+    assert "PASS  2 models, 6 numbers, 3 grew, accepted in this branch" in text
+    assert "none grew" not in text
+    explained = render_text(run(verdicts.ACCEPTED), TextStyle(explain=True))
+    assert "12 x Linear 192->768  is now 192->1024" in explained
+
+
 def test_growth_from_nothing_has_an_amount_and_no_percentage() -> None:
     grown = judged(entry("m", flops="+1%"), profile(row("x", flops=1000)), profile(row("x", flops=0)))
     (line,) = [line for line in render_text(run(grown)).splitlines() if "FAIL  flops" in line]

@@ -73,7 +73,7 @@ def explained_metrics(model: ModelVerdict) -> tuple[str, ...]:
     broken = [check.metric for check in model.checks if check.broken]
     # Peak is no sum over layers; what the layers allocate is the nearest thing to a reason.
     broken = ["memory" if metric == "peak" else metric for metric in broken]
-    changed = [check.metric for check in model.shown if check.delta and check.metric in SUMMED_METRICS]
+    changed = [check.metric for check in model.shown if check.growth and check.metric in SUMMED_METRICS]
     return tuple(dict.fromkeys(broken or changed))
 
 

@@ -41,13 +41,13 @@ def number_cells(check: Check, *, exact_counts: bool = False) -> NumberCells:
         exact_counts: print counts in full always, as in a table that is read at leisure.
     """
     exact = _hides_the_difference(check) or (exact_counts and METRICS[check.metric].unit == "count")
-    known = check.baseline is not None
+    known = check.before is not None
     return NumberCells(
         label=check.label,
-        baseline=_value(check.metric, check.baseline or 0, exact) if known else "",
+        baseline=_value(check.metric, check.before or 0, exact) if known else "",
         now=_value(check.metric, check.current, exact),
         delta=_delta(check, exact) if known else "",
-        percent=format_percent(check.delta, check.baseline),
+        percent=format_percent(check.growth, check.before),
         limit=", ".join(
             _limit(limit, check.metric, _hides_the_difference(check)) for limit in check.broken or check.limits
         ),
@@ -58,7 +58,7 @@ def _hides_the_difference(check: Check) -> bool:
     """Whether two numbers that differ would read the same: 100 kB over a limit of 100 kB."""
     now = format_value(check.metric, check.current)
     ceilings = [limit.amount for limit in check.broken if isinstance(limit, Ceiling)]
-    others = [*ceilings, *([check.baseline] if check.baseline is not None else [])]
+    others = [*ceilings, *([check.before] if check.before is not None else [])]
     return any(other != check.current and format_value(check.metric, other) == now for other in others)
 
 
@@ -67,7 +67,7 @@ def _value(metric: str, value: int, exact: bool) -> str:
 
 
 def _delta(check: Check, exact: bool) -> str:
-    return f"{check.delta:+,}" if exact and check.delta else format_delta(check.metric, check.delta)
+    return f"{check.growth:+,}" if exact and check.growth else format_delta(check.metric, check.growth)
 
 
 def _limit(limit: Limit, metric: str, exact: bool) -> str:
@@ -81,4 +81,4 @@ def counted(number: int, noun: str) -> str:
 
 def is_plain(model: ModelVerdict) -> bool:
     """Whether no number of the model moved and nothing is to be said about it."""
-    return model.state is State.PASS and not any(check.delta for check in model.shown) and not model.notes
+    return model.state is State.PASS and not any(check.growth for check in model.shown) and not model.notes

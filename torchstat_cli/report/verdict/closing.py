@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torchstat_cli.gate.limits import Ceiling
 from torchstat_cli.gate.verdict import STRICT, UNDECIDED, ModelVerdict, State, Verdict
-from torchstat_cli.report.verdict.cells import counted
+from torchstat_cli.report.verdict.cells import counted, number_cells
 
 _ASIDES = {
     State.NEW: "{} new",
@@ -51,7 +53,7 @@ def failure_summary(verdict: Verdict) -> str:
 
 def _pass_line(verdict: Verdict) -> str:
     better = verdict.having(State.BETTER)
-    if better:
+    if better and not any(model.accepted for model in verdict.models):
         numbers = sum(check.state is State.BETTER for model in better for check in model.shown)
         names = " ".join(model.name for model in better)
         verb = "number is" if numbers == 1 else "numbers are"
@@ -66,10 +68,14 @@ def pass_summary(verdict: Verdict) -> str:
     """``2 models, 6 numbers, none grew``, and how many models are new, gone and so on."""
     present = [model for model in verdict.models if model.state is not State.GONE]
     compared = [check for model in present for check in model.shown if check.baseline is not None]
-    grew = sum(check.delta > 0 for check in compared)
+    accepted = sum(check.accepted_from is not None for check in compared)
+    grew = sum(check.delta > 0 and check.accepted_from is None for check in compared)
     words = [counted(len(present), "model")]
     if compared:
-        words += [counted(len(compared), "number"), f"{grew} grew within limits" if grew else "none grew"]
+        words += [counted(len(compared), "number")]
+        words += [f"{grew} grew within limits"] if grew else []
+        words += [f"{accepted} grew, accepted in this branch"] if accepted else []
+        words += [] if grew or accepted else ["none grew"]
     asides = [text.format(_are(len(verdict.having(state)))) for state, text in _ASIDES.items() if verdict.having(state)]
     return "; ".join([", ".join(words), *asides])
 
@@ -106,9 +112,15 @@ def model_notices(verdict: Verdict) -> list[str]:
             lines.append(
                 f"  {model.name} is better than its baseline. Keep the win:  modelstat check {model.name} --ratchet"
             )
+        lines += [f"  {model.name}: {text}" for text in accepted_growth(model)]
         if model.state is not State.FAIL:
             lines += [f"  {model.name}: {note}" for note in model.notes]
     return lines
+
+
+def accepted_growth(model: ModelVerdict) -> list[str]:
+    """``flops 180.8 M -> 383.8 M (+112.28 %), accepted in this branch``, for each such number."""
+    return [f"{replace(number_cells(check), limit='').sentence}, accepted in this branch" for check in model.accepted]
 
 
 def _notice(verdict: Verdict, state: State, model: ModelVerdict) -> list[str]:

@@ -7,6 +7,7 @@ import posixpath
 from torchstat_cli.gate.verdict import UNDECIDED, ModelVerdict, State, Verdict
 from torchstat_cli.report.verdict.block import explained_metrics, top_group
 from torchstat_cli.report.verdict.cells import number_cells
+from torchstat_cli.report.verdict.closing import accepted_growth
 
 MOST_ANNOTATIONS = 10
 """GitHub shows ten per step and drops the rest without a word."""
@@ -34,7 +35,7 @@ def _level(verdict: Verdict, model: ModelVerdict) -> str | None:
         return "error"
     if model.states & {State.INHERITED, State.PARTIAL}:
         return "warning"
-    return "notice" if model.states & {State.NEW, State.GONE} else None
+    return "notice" if model.states & {State.NEW, State.GONE} or model.accepted else None
 
 
 def _annotation(verdict: Verdict, level: str, model: ModelVerdict, folder: str) -> str:
@@ -62,6 +63,8 @@ def _message(verdict: Verdict, model: ModelVerdict) -> str:
         return f"over a ceiling before this branch already: {'; '.join(inherited)}"
     if model.unknown:
         return f"totals are lower bounds, no rule for {', '.join(operator.op for operator in model.unknown)}"
+    if model.accepted:
+        return "; ".join(accepted_growth(model))
     better = [number_cells(check).sentence for check in model.shown if check.state is State.BETTER]
     return f"better than the baseline, keep the win: {'; '.join(better)}"
 

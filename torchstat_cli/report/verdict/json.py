@@ -62,6 +62,7 @@ def _check(model: str, check: Check) -> dict[str, Any]:
         "limit": spell_limits(check.limits, METRICS[check.metric]) if check.limits else None,
         "delta": check.delta if known else None,
         "percent": round(100 * check.delta / check.baseline, 4) if check.baseline else None,
+        "accepted_from": check.accepted_from,
     }
 
 

@@ -27,7 +27,8 @@ def render_markdown(verdict: Verdict, top: int = 5, most_bytes: int = MOST_BYTES
     budget = _Budget(most_bytes - len(head.encode()) - _ROOM_FOR_REST)
     table = "".join(budget.take([_rows(model) for model in speaking if model.checks], _TABLE_HEAD))
     problems = "".join(budget.take([_problem(model) for model in speaking if model.state in UNDECIDED]))
-    why = "".join(budget.take([_why(model, top) for model in speaking if model.state is State.FAIL]))
+    grown = [model for model in speaking if model.state is State.FAIL or model.accepted]
+    why = "".join(budget.take([_why(model, top) for model in grown]))
     notices = "".join(budget.take([f"- {line.strip()}\n" for line in (*verdict.notices, *model_notices(verdict))]))
     unchanged = [f"- {escape(model.name)}\n" for model in verdict.models if is_plain(model)]
     parts = [
@@ -87,7 +88,7 @@ def _rows(model: ModelVerdict) -> str:
 def _row(name: str, check: Check) -> str:
     cells = number_cells(check, exact_counts=True)
     change = f"{cells.delta} ({cells.percent})" if cells.percent else cells.delta
-    word = _WORDS.get(check.state, "ok")
+    word = "accepted in this branch" if check.accepted_from is not None else _WORDS.get(check.state, "ok")
     return (
         f"| `{escape(name)}` | {escape(cells.label)} | {cells.baseline} | {cells.now} | {change} "
         f"| {cells.limit} | {word} |\n"

@@ -71,7 +71,7 @@ def _model_parts(verdict: Verdict, style: TextStyle) -> list[str]:
 def _wants_block(verdict: Verdict, model: ModelVerdict, style: TextStyle) -> bool:
     if not model.checks:
         return False
-    changed = any(check.delta for check in model.shown)
+    changed = any(check.growth for check in model.shown)
     updated = verdict.update is not None and changed
     return model.state is State.FAIL or style.verbose or updated or bool(style.explain and changed)
 
