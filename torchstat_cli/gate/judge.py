@@ -52,9 +52,9 @@ def judge_model(
 
 
 def _notes_on_acceptance(accepted: ModelVerdict, fork: Snapshot | None, now: Snapshot) -> Iterator[str]:
-    differing = fork.made.differences(now.made) if fork else ()
+    differing = fork.conditions.differences(now.conditions) if fork else ()
     if fork and differing:
-        yield f"where this branch forked {_difference(differing[0], fork.made, now.made)}, accepted in this branch"
+        yield f"where this branch forked {_difference(differing[0], fork.conditions, now.conditions)}, accepted in this branch"
     if not accepted.accepted:
         yield "compared with the entry that this branch wrote into the baseline"
 
