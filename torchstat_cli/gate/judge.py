@@ -54,7 +54,8 @@ def judge_model(
 def _notes_on_acceptance(accepted: ModelVerdict, fork: Snapshot | None, now: Snapshot) -> Iterator[str]:
     differing = fork.conditions.differences(now.conditions) if fork else ()
     if fork and differing:
-        yield f"where this branch forked {_difference(differing[0], fork.conditions, now.conditions)}, accepted in this branch"
+        difference = _difference(differing[0], fork.conditions, now.conditions)
+        yield f"where this branch forked {difference}, accepted in this branch"
     if not accepted.accepted:
         yield "compared with the entry that this branch wrote into the baseline"
 
