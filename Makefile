@@ -42,7 +42,7 @@ clean: ## remove what the other targets made
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/run: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/run: pyproject.toml constraints.txt torchstat_cli/version.py | $(VENV)/bin/python
 	$(PIP) torch
 	$(PIP) --editable .
 	@touch $@

@@ -11,6 +11,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from torchstat_cli.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from torchstat_cli.activations import (
         Extractor,
@@ -45,7 +47,6 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__version__ = "0.1.0"
 __all__ = [
     "Capture",
     "Cost",

@@ -14,10 +14,10 @@ from importlib import import_module
 
 import click
 
-import torchstat_cli
 from torchstat_cli.cli.messages import complain, notice
 from torchstat_cli.errors import ModelstatError
 from torchstat_cli.foreign_text import named
+from torchstat_cli.version import __version__
 
 COMMANDS = {
     "profile": "What a model costs, per module or per operator (the default command).",
@@ -78,7 +78,7 @@ class LazyGroup(click.Group):
 @click.option("--debug", is_flag=True, help="Show the whole traceback of an error.")
 @click.option("--quiet", is_flag=True, help="No notices and no progress on standard error.")
 @click.option("--no-color", is_flag=True, help="No colours; NO_COLOR=1 does the same.")
-@click.version_option(torchstat_cli.__version__, prog_name="modelstat")
+@click.version_option(__version__, prog_name="modelstat")
 def modelstat(debug: bool, quiet: bool, no_color: bool) -> None:
     """What a PyTorch model costs and what happens inside it.
 

@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from torch import nn
 
-import torchstat_cli
 from torchstat_cli.loading import Inputs
 from torchstat_cli.records import InputRecord, Provenance, Recording
 from torchstat_cli.tasks.rungs import Origin, Rung
 from torchstat_cli.tasks.settings import Settings
 from torchstat_cli.torch_access.trees import tensors_in
 from torchstat_cli.torch_access.wrappers import home_of
+from torchstat_cli.version import __version__
 
 
 def run_provenance(rung: Rung, recording: Recording, settings: Settings, origin: Origin) -> Provenance:
@@ -29,7 +29,7 @@ def run_provenance(rung: Rung, recording: Recording, settings: Settings, origin:
         mode=settings.mode,
         assumptions=recording.assumptions,
         torch=torch.__version__.partition("+")[0],
-        version=torchstat_cli.__version__,
+        version=__version__,
         source=source,
         attention=recording.attention,
         notices=recording.leftovers,
@@ -48,7 +48,7 @@ def live_provenance(model: nn.Module, recording: Recording) -> Provenance:
         mode="train" if model.training else "eval",
         assumptions=recording.assumptions,
         torch=torch.__version__.partition("+")[0],
-        version=torchstat_cli.__version__,
+        version=__version__,
         source=source_line(type(model)),
     )
 
