@@ -6,7 +6,7 @@ import functools
 import warnings
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -151,6 +151,14 @@ class TakesItByPlaceAlone(Reader):
         return self.read(input_ids, cache)
 
 
+class SaysWhereItsIdsLie(NewName):
+    seen: ClassVar[set[str]] = set()  # not of the instance, which a run leaves as it was
+
+    def forward(self, input_ids: Tensor, cache: Any = None, use_cache: bool = False) -> Any:
+        self.seen.add(input_ids.device.type)
+        return super().forward(input_ids, cache, use_cache)
+
+
 def decode(model: nn.Module, *, on_meta: bool = True) -> DecodeStep:
     return record_decode(model, "input_ids", BATCH, CACHED, operator_registry().knows, RunOptions(on_meta=on_meta))
 
@@ -204,3 +212,9 @@ def test_a_model_that_returns_no_cache(model: nn.Module) -> None:
 def test_a_model_that_ignores_the_cache() -> None:
     with pytest.raises(UsageError, match="SwallowsTheCache ignores the cache that it was given as past_key_values"):
         decode(SwallowsTheCache())
+
+
+def test_a_real_run_has_its_ids_where_the_model_lies() -> None:
+    """The meta device stands for any that is not the CPU."""
+    decode(SaysWhereItsIdsLie().to("meta"), on_meta=False)
+    assert SaysWhereItsIdsLie.seen == {"meta"}

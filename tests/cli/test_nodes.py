@@ -60,7 +60,7 @@ def test_table(models: str, capsys: pytest.CaptureFixture[str]) -> None:
         ["x", "input", "input", "3x4", "float32", "48", "B", "eval"],
         ["linear", "module", "Linear", "3x2", "float32", "24", "B", "eval"],
     ]
-    assert "engine fx" in err
+    assert "names found by the engine fx; placement meta" in err
 
 
 def test_json_of_both_modes(models: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,7 +90,8 @@ def test_a_model_that_cannot_be_traced_is_run(models: str, capsys: pytest.Captur
     out, err = capsys.readouterr()
     assert out.split() == ["x", "linear", "sum", "gt", "sin"]
     assert "cannot trace Branching" in err
-    assert "engine runtime" in err
+    assert "not run on meta alone: " in err
+    assert "engine runtime; placement cpu" in err
     assert main(["nodes", f"{models}:Branching", "--format", "names"]) == 0
     out, err = capsys.readouterr()
     assert out.split() == ["linear", "drop"]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -13,8 +16,9 @@ from torchstat_cli.calculators.work import add_up
 from torchstat_cli.capture.generation import record_decode
 from torchstat_cli.capture.run import RunOptions
 from torchstat_cli.cli.main import main
-from torchstat_cli.errors import UsageError
+from torchstat_cli.errors import PlacementError, StrictError, UsageError
 from torchstat_cli.loading import InputSpec, find_model, place
+from torchstat_cli.records import Profile
 from torchstat_cli.tasks.generate import generation_spec, parse_generation
 from torchstat_cli.tasks.settings import Settings
 
@@ -104,6 +108,90 @@ def test_mistakes_in_the_numbers(text: str) -> None:
 def test_a_model_without_a_cache(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["decoder_lm", "--input", "ids=1,8:int64", "--generate", "8,4"]) == 2
     assert "takes no argument cache" in capsys.readouterr().err
+
+
+READERS = """
+import torch
+from torch import nn
+
+BUILDS, DEVICES = [], set()
+
+
+class Reader(nn.Module):
+    '''Attention over every token read so far.'''
+
+    def __init__(self):
+        super().__init__()
+        BUILDS.append(self)
+        self.embedding = nn.Embedding(8, 4)
+        self.head = nn.Linear(4, 8, bias=False)
+
+    def forward(self, input_ids, cache=None, use_cache=False):
+        new = self.embedding(input_ids)
+        DEVICES.add(new.device.type)
+        keys = new if cache is None else torch.cat([cache[0], new], dim=1)
+        self.check(cache, keys)
+        return {"logits": self.head(new @ keys.mT @ keys), "cache": (keys,)}
+
+    def check(self, cache, keys):
+        pass
+
+
+class Asks(Reader):
+    def check(self, cache, keys):
+        if cache is not None and not bool((keys == keys).all()):
+            raise ValueError("not a number")
+
+
+class Converts(Reader):
+    def check(self, cache, keys):
+        if cache is not None:
+            keys.numpy()
+"""
+TOKENS = (InputSpec("input_ids", (2, 1), "int64", None),)
+# 2 sequences; the fifth token beside 5 keys of width 4: scores and their sum, then the head.
+FIRST_DECODE = 2 * (4 * 5 + 4 * 5 + 4 * 8)
+
+
+@pytest.fixture
+def readers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    (tmp_path / "cache_readers.py").write_text(READERS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "cache_readers", raising=False)
+    return importlib.import_module("cache_readers")
+
+
+def madds(profile: Profile) -> dict[str, int]:
+    assert profile.generation is not None
+    return {part.name: part.madds for part in profile.generation.parts}
+
+
+@pytest.mark.parametrize("device", ["auto", "meta", "cpu"])
+def test_one_model_is_built_for_prefill_and_decoding(device: str, readers: ModuleType) -> None:
+    profile, notes = generation_spec("cache_readers:Reader", TOKENS, Settings(device=device), (4, 6))
+    assert madds(profile)["first decode"] == FIRST_DECODE
+    assert (profile.provenance.placement, notes) == ("cpu" if device == "cpu" else "meta", ())
+    assert len(readers.BUILDS) == 1
+    assert {profile.provenance.placement} == readers.DEVICES
+
+
+def test_decoding_that_needs_values_is_run_for_real(readers: ModuleType) -> None:
+    profile, notes = generation_spec("cache_readers:Asks", TOKENS, Settings(), (4, 6))
+    assert profile.provenance.placement == "cpu"
+    assert notes[0].startswith("not run on meta alone: ")
+    assert madds(profile)["first decode"] == FIRST_DECODE
+    assert profile.provenance.assumptions == ()
+
+
+def test_decoding_that_may_not_run_for_real_says_what_it_assumes(readers: ModuleType) -> None:
+    profile, _ = generation_spec("cache_readers:Asks", TOKENS, Settings(device="meta"), (4, 6))
+    assert len(profile.provenance.assumptions) == 1
+    assert madds(profile)["first decode"] == FIRST_DECODE
+    with pytest.raises(StrictError, match="the numbers rest on assumptions: a "):
+        generation_spec("cache_readers:Asks", TOKENS, Settings(device="meta", strict=True), (4, 6))
+    with pytest.raises(PlacementError, match="numpy") as caught:
+        generation_spec("cache_readers:Converts", TOKENS, Settings(device="meta"), (4, 6))
+    assert caught.value.hint == "run it for real: --device cpu"
 
 
 def test_what_excludes_generation(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ from torchstat_cli.capture.session import PreparedRun, run_error
 from torchstat_cli.capture.tape import Knows
 from torchstat_cli.errors import ModelstatError, UsageError
 from torchstat_cli.records import Event
+from torchstat_cli.torch_access.wrappers import home_of
 
 _NAMES = ("cache", "past_key_values", "cache_params")
 """Of the argument that takes the cache and of the output's field that returns it. transformers calls both ``cache``;
@@ -33,6 +34,7 @@ class DecodeStep:
     events: tuple[Event, ...]
     prompt_bytes: int  # of the cache before the step
     cache_bytes: int  # after it
+    assumptions: tuple[str, ...] = ()  # how questions about unknown values were answered
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ def record_decode(
     """
     accepted = _accepted(model)
     settings = {"use_cache": True} if accepted.switch or accepted.collects else {}
-    prompt = {name: torch.ones(batch, cached, dtype=torch.int64), **settings}
+    device = "cpu" if options.on_meta else home_of(model)
+    prompt = {name: torch.ones(batch, cached, dtype=torch.int64, device=device), **settings}
     with (
         prepared(model, (), prompt, knows, options) as run,
         attention_backend(options.attention, on_meta=options.on_meta, trains=False),
@@ -80,12 +83,12 @@ def record_decode(
         token = run.kwargs[name][:, :1].clone()
         run.session.tape.begin_phase()
         output = _called(run, model, {name: token, **settings, argument: cache})
-        events = run.session.recording().events
+        recording = run.session.recording()
         _, cache = _cache_of(model, output)
         # A cache of the new token alone, where the prompt left more: the step never saw the prompt.
         if cached > 1 and _shown_bytes(cache) * cached <= before:
             raise UsageError(f"{type(model).__name__} ignores the cache that it was given as {argument}", _REMEDY)
-        return DecodeStep(events, before, _bytes(_tensors(cache, _DEEPEST)))
+        return DecodeStep(recording.events, before, _bytes(_tensors(cache, _DEEPEST)), recording.assumptions)
 
 
 def _accepted(model: nn.Module) -> _Accepted:

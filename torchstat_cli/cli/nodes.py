@@ -56,7 +56,7 @@ def command(mode: str, pattern: str | None, form: str, output: str | None, **cho
     listing = listed(**choices)
     for note in listing.notes:
         notice(note)
-    notice(f"names found by the engine {listing.engine}")
+    notice(f"names found by the engine {listing.engine}; placement {listing.placement}")
     rows = chosen(listing, mode, pattern)
     if not rows:
         raise UsageError(f"no node matches {pattern!r}", "write a glob such as 'layer1.*', or leave --filter out")

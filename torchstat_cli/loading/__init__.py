@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from torchstat_cli.loading.given import Given
 from torchstat_cli.loading.inputs import (
     Inputs,
     InputSpec,
@@ -27,6 +28,7 @@ from torchstat_cli.loading.spec import find_model, parse_arguments
 
 __all__ = [
     "DEFAULT_OPTIMIZER",
+    "Given",
     "InputSpec",
     "Inputs",
     "ModelSource",

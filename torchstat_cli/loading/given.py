@@ -1,4 +1,4 @@
-"""The inputs of a call from Python: ready values, or shapes of dummies."""
+"""The inputs that somebody gives: ready values, or shapes of dummies."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from torchstat_cli.errors import InputError, UsageError
 from torchstat_cli.foreign_text import shown
 from torchstat_cli.loading.inputs import Inputs, InputSpec
 
+Given = Inputs | tuple[InputSpec, ...]
+"""Ready inputs, or specs of dummy inputs."""
+
 Shapes = Sequence[int] | Sequence[Sequence[int]]
 """One shape, or one for each input; every batch included."""
 
 
-def given_inputs(
-    args: tuple[Any, ...], kwargs: Mapping[str, Any] | None, input_shape: Shapes | None
-) -> Inputs | tuple[InputSpec, ...] | None:
-    """Ready inputs, specs of dummy inputs from shapes, or None where nothing was given.
+def given_inputs(args: tuple[Any, ...], kwargs: Mapping[str, Any] | None, input_shape: Shapes | None) -> Given | None:
+    """The inputs of a call from Python: ready ones, specs of dummy inputs from shapes, or None where none were given.
 
     Raises:
         UsageError: both were given, or keywords that are no mapping.

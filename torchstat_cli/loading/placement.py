@@ -37,6 +37,11 @@ class Placed:
     placement: str  # "meta", "meta-parameters" (buffers hold real values), "cpu", "cuda:0"
     notes: tuple[str, ...] = ()  # why it is not on "meta"
 
+    @property
+    def on_meta(self) -> bool:
+        """Whether its parameters lie on meta, so that a run takes no memory."""
+        return self.placement.startswith("meta")
+
 
 def place(source: ModelSource, device: str = "auto", *, dtype: torch.dtype | None = None) -> Placed:
     """Build the model.

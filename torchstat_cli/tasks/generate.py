@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torchstat_cli.calculators.generation import series_sum
 from torchstat_cli.calculators.work import add_up
-from torchstat_cli.capture.dispatch.memo import Memo, shared_memo
 from torchstat_cli.capture.generation import DecodeStep, record_decode
-from torchstat_cli.capture.run import RunOptions
 from torchstat_cli.errors import UsageError
-from torchstat_cli.loading import InputSpec, ModelSource, announced, find_model, place
+from torchstat_cli.loading import InputSpec, find_model
 from torchstat_cli.records import COSTS, GenerationPart, GenerationProfile, Profile, costs_of
-from torchstat_cli.tasks.profile import profile_spec
+from torchstat_cli.tasks.measurement import Measurement
+from torchstat_cli.tasks.profile import measure_spec
+from torchstat_cli.tasks.rungs import Rung
 from torchstat_cli.tasks.settings import Settings
 
 _TOKENS = "input_ids"
@@ -46,7 +46,7 @@ def generation_spec(
     Args:
         model: a spec of a causal language model.
         given: at most the token ids, whose batch axis counts; their length is the prompt's.
-        settings: how to run; always on meta.
+        settings: how to run; prefill and decoding run in one placement.
         tokens: of the prompt, and to be generated; the prefill gives the first of these.
         arguments: of the factory.
         online: whether a hub may be asked.
@@ -58,40 +58,52 @@ def generation_spec(
     name, batch = (given[0].name or _TOKENS, given[0].shape[0]) if given and given[0].shape else (_TOKENS, 1)
     source = find_model(model, arguments, online=online)
     ids = InputSpec(name, (batch, prompt), "int64", None)
-    profile, notes = profile_spec(source, (ids,), settings)
-    with announced(source.notices):
-        generation = _generation(profile, source, name, batch, settings, tokens)
-    return replace(profile, generation=generation), notes
+    return measure_spec(source, (ids,), _Generation(settings, name, batch, tokens))
 
 
-def _generation(
-    profile: Profile, source: ModelSource, name: str, batch: int, settings: Settings, tokens: tuple[int, int]
-) -> GenerationProfile:
-    """Prefill, which ``profile`` is of, and decoding."""
-    prompt, new = tokens
-    module = place(source, "meta", dtype=settings.dtype).model
-    memo = shared_memo if settings.memo else Memo(skip_kernels=False)
-    options = RunOptions(on_meta=True, memo=memo, attention=settings.attention)
-    steps: dict[int, DecodeStep] = {}
+@dataclass(frozen=True)
+class _Generation(Measurement):
+    """Profile the prefill on each rung, and observe decoding steps of the same model."""
 
-    def cost(cached: int) -> tuple[int, ...]:
-        steps[cached] = record_decode(module, name, batch, cached, settings.registry.knows, options)
-        whole = add_up(steps[cached].events, settings.registry).whole
-        return tuple(costs_of(whole).values())
+    name: str  # of the argument that takes token ids
+    batch: int  # sequences
+    tokens: tuple[int, int]  # of the prompt, and to be generated
 
-    decoding = new - 1
-    last = prompt + decoding - 1
-    parts = [GenerationPart("prefill", 1, **costs_of(profile.total))]
-    if decoding:
-        known = {cached: cost(cached) for cached in {prompt, last}}
-        total = series_sum(lambda n: known[n] if n in known else cost(n), prompt, last)
-        parts.append(_part("first decode", 1, known[prompt]))
-        parts.append(_part("last decode", 1, known[last]))
-        parts.append(_part("all decodes", decoding, total))
-    else:
-        cost(prompt)
-    cache = _cache_bytes(steps, prompt + decoding)
-    return GenerationProfile(prompt, new, batch, tuple(parts), cache, len(steps))
+    def profile(self, rung: Rung, *, assume: bool) -> Profile:
+        """The profile of the prefill, with decoding beside it."""
+        prefill = super().profile(rung, assume=assume)
+        return self._with_decoding(prefill, rung, assume)
+
+    def _with_decoding(self, prefill: Profile, rung: Rung, assume: bool) -> Profile:
+        prompt, new = self.tokens
+        registry = self.settings.registry
+        options = replace(self.options(rung, assume=assume), train_mode=False, memory=False, training=None)
+        steps: dict[int, DecodeStep] = {}
+
+        def cost(cached: int) -> tuple[int, ...]:
+            steps[cached] = record_decode(rung.model, self.name, self.batch, cached, registry.knows, options)
+            whole = add_up(steps[cached].events, registry).whole
+            return tuple(costs_of(whole).values())
+
+        decoding = new - 1
+        last = prompt + decoding - 1
+        parts = [GenerationPart("prefill", 1, **costs_of(prefill.total))]
+        if decoding:
+            known = {cached: cost(cached) for cached in {prompt, last}}
+            total = series_sum(lambda n: known[n] if n in known else cost(n), prompt, last)
+            parts.append(_part("first decode", 1, known[prompt]))
+            parts.append(_part("last decode", 1, known[last]))
+            parts.append(_part("all decodes", decoding, total))
+        else:
+            cost(prompt)
+        cache = _cache_bytes(steps, prompt + decoding)
+        generation = GenerationProfile(prompt, new, self.batch, tuple(parts), cache, len(steps))
+        assumptions = (
+            *prefill.provenance.assumptions,
+            *(words for step in steps.values() for words in step.assumptions),
+        )
+        provenance = replace(prefill.provenance, assumptions=tuple(dict.fromkeys(assumptions)))
+        return replace(prefill, generation=generation, provenance=provenance)
 
 
 def _part(name: str, steps: int, costs: tuple[int, ...]) -> GenerationPart:

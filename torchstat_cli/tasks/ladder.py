@@ -2,137 +2,126 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from functools import partial
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
-from torchstat_cli.calculators.assemble import assemble
-from torchstat_cli.capture.dispatch.memo import Memo, shared_memo
-from torchstat_cli.capture.run import RunOptions, record_run
-from torchstat_cli.capture.values.known import ValueUnknownError
-from torchstat_cli.errors import ForwardError, ModelError, PlacementError, StrictError, TrainingError
+from torchstat_cli.errors import ForwardError, ModelError, PlacementError, TrainingError
 from torchstat_cli.foreign_text import text_of
-from torchstat_cli.loading import Inputs, batch_hint, memory_limit
-from torchstat_cli.loading.lazy import initialised
-from torchstat_cli.records import Profile, Recording
-from torchstat_cli.tasks.provenance import run_provenance
-from torchstat_cli.tasks.rungs import Origin, Rung
-from torchstat_cli.tasks.settings import Settings
-from torchstat_cli.torch_access.interrupts import held_back, let_through
-from torchstat_cli.torch_access.process import without_collection
+from torchstat_cli.loading import Placed, memory_limit
+from torchstat_cli.tasks.rungs import Rung
 
-RealRung = Callable[[int], Rung]
-"""Build the rung with real tensors; gets the bytes that parameters and buffers may take."""
+Result = TypeVar("Result")
+
+# What torch says where code asks a meta tensor for its values, or mixes it with a real one.
+_SIGNS_OF_META = ("meta tensor", "meta device", "device meta", "on meta", "'meta'", "same device", "data-dependent")
 
 
-def descend(
-    rungs: Iterator[Rung], real_rung: RealRung | None, settings: Settings, origin: Origin
-) -> tuple[Profile, tuple[str, ...]]:
-    """The profile by the first rung that holds.
+class Ladder(Protocol):
+    """The placements of one model; ``rungs.py`` has that of a spec and that of a live model."""
 
-    Where values are missing on meta, they are assumed; and where the assumed run says that a real one fits, that is
-    made instead, because it is exact.
-    """
-    rung, failure = None, None
-    for rung in rungs:
-        try:
-            return _attempt(rung, settings, origin), rung.notes
-        except (ValueUnknownError, ForwardError, TrainingError) as error:
-            if not rung.on_meta or not _only_meta_explains(error):
-                raise _with_input_hint(error, rung.inputs) from error.__cause__
-            failure = error
-    assert rung is not None  # a ladder has at least one rung
-    assert failure is not None
-    note = f"not run on meta alone: {failure.message}"
-    assumed = _assumed(rung, settings, origin)
-    if real_rung is not None:
-        room = memory_limit() - (assumed.total.memory if assumed is not None else 0)
-        try:
-            real = real_rung(room)
-            return _attempt(real, settings, origin), (note, *real.notes)
-        except (ForwardError, PlacementError) as error:
-            if assumed is None:
-                raise _with_reason(error, failure) from error.__cause__
-            note = f"{note}; and not run for real: {error.message}"
-    if assumed is None:
-        raise PlacementError(failure.message, "run it for real: --device cpu") from failure
-    if settings.strict:
-        _refuse_assumptions(assumed)
-    return assumed, (note, *rung.notes)
+    def placements(self) -> Iterator[Placed]:
+        """The model in each placement that is tried one after another, as long as values are missing.
+
+        Raises:
+            ModelstatError: the model cannot be built, or not where it is wanted.
+        """
+
+    def for_real(self, room: int) -> Placed | None:
+        """The model with real tensors, for which ``room`` bytes are left; None where that is not wanted.
+
+        Raises:
+            ModelstatError: it cannot be built, or does not fit.
+        """
+
+    def rung(self, placed: Placed) -> Rung:
+        """The model in one of these placements, ready to run.
+
+        Raises:
+            ModelstatError: its inputs cannot be made, it is sharded, or its lazy modules cannot be initialized.
+        """
 
 
-def _assumed(rung: Rung, settings: Settings, origin: Origin) -> Profile | None:
-    """The profile with unknown values answered by stated rules; None where that does not help either."""
-    try:
-        return _attempt(rung, settings, origin, assume=True)
-    except (ValueUnknownError, ForwardError, TrainingError):
+@dataclass(frozen=True)
+class Assumed(Generic[Result]):
+    """A result that rests on stated assumptions."""
+
+    result: Result
+    nbytes: int  # that a run for real would take beside parameters and buffers
+
+
+class Attempt(ABC, Generic[Result]):
+    """What is done with a model that is ready to run."""
+
+    @abstractmethod
+    def run(self, rung: Rung) -> Result:
+        """Do it, without assumptions.
+
+        Raises:
+            ModelstatError: it cannot be done on this rung.
+        """
+
+    def needs_values(self, error: ModelError) -> bool:
+        """Whether real tensors may help where ``run``, or making the rung, raised on meta."""
+        cause = error.__cause__
+        text = "" if cause is None else text_of(cause).lower()
+        return isinstance(error, (ForwardError, TrainingError)) and (
+            isinstance(cause, NotImplementedError) or any(sign in text for sign in _SIGNS_OF_META)
+        )
+
+    def assume(self, rung: Rung) -> Assumed[Result] | None:
+        """Do it with unknown values answered by stated rules; None where that does not help, or is not wanted."""
         return None
 
 
-def _with_reason(error: ForwardError | PlacementError, failure: Exception) -> Exception:
-    if isinstance(error, PlacementError):
-        return PlacementError(f"{error.message}; and it cannot run without memory: {failure}", error.hint)
-    return error
+@dataclass(frozen=True)
+class Held(Generic[Result]):
+    """What came of the rung that held."""
+
+    result: Result
+    rung: Rung
+    notes: tuple[str, ...]  # how it was reached
+    assumed: bool = False  # it rests on stated assumptions
 
 
-def _attempt(rung: Rung, settings: Settings, origin: Origin, *, assume: bool = False) -> Profile:
-    with held_back(), without_collection(), let_through():
-        return _profile(rung, _record(rung, settings, assume=assume), settings, origin)
+def descend(ladder: Ladder, attempt: Attempt[Result]) -> Held[Result]:
+    """The result on the first rung that holds.
 
+    Where values are missing on meta, they are assumed; and where the assumed run says that a real one fits, that is
+    made instead, because it is exact.
 
-def _record(rung: Rung, settings: Settings, *, assume: bool) -> Recording:
-    options = RunOptions(
-        on_meta=rung.on_meta,
-        train_mode=settings.mode == "train",
-        assume=assume,
-        memo=shared_memo if settings.memo else Memo(skip_kernels=False),
-        memory=settings.memory,
-        attention=settings.attention,
-        training=settings.training,
-    )
-    model = initialised(rung.model, rung.inputs, on_meta=rung.on_meta)
-    run = partial(record_run, model, rung.inputs.args, rung.inputs.kwargs, settings.registry.knows)
+    Raises:
+        ModelstatError: the model cannot be built, or the attempt fails on every rung.
+    """
+    rung, failure = None, None
+    for placed in ladder.placements():
+        rung = None
+        try:
+            rung = ladder.rung(placed)
+            return Held(attempt.run(rung), rung, rung.notes)
+        except ModelError as error:
+            if not placed.on_meta or not attempt.needs_values(error):
+                raise
+            failure = error
+    assert failure is not None  # a ladder has at least one rung
+    note = f"not run on meta alone: {failure.message}"
+    assumed = attempt.assume(rung) if rung is not None else None
     try:
-        return run(options)
-    except ForwardError as error:
-        reason = "" if error.__cause__ is None else text_of(error.__cause__)
-        if options.training is not None or "does not require grad" not in reason:
-            raise
-        return run(replace(options, gradients=True))  # the model differentiates in its forward pass
+        placed_for_real = ladder.for_real(memory_limit() - (assumed.nbytes if assumed is not None else 0))
+        if placed_for_real is not None:
+            real = ladder.rung(placed_for_real)
+            return Held(attempt.run(real), real, (note, *real.notes))
+    except (ForwardError, PlacementError) as error:
+        if assumed is None:
+            raise _with_reason(error, failure) from error.__cause__
+        note = f"{note}; and not run for real: {error.message}"
+    if rung is None or assumed is None:
+        raise PlacementError(failure.message, "run it for real: --device cpu") from failure
+    return Held(assumed.result, rung, (note, *rung.notes), assumed=True)
 
 
-def _profile(rung: Rung, recording: Recording, settings: Settings, origin: Origin) -> Profile:
-    profile = assemble(recording, run_provenance(rung, recording, settings, origin), settings.registry)
-    if settings.strict and profile.unknown:
-        names = ", ".join(f"{unknown.op} ({unknown.calls} calls)" for unknown in profile.unknown)
-        raise StrictError(
-            f"no formula for {names}, so the totals are only lower bounds",
-            "register one with @torchstat_cli.formula, or leave --strict out",
-        )
-    return profile
-
-
-def _refuse_assumptions(profile: Profile) -> None:
-    raise StrictError(
-        f"the numbers rest on assumptions: {'; '.join(profile.provenance.assumptions)}",
-        "run for real with --device cpu, or leave --strict out",
-    )
-
-
-def _only_meta_explains(error: Exception) -> bool:
-    """Whether a run with real tensors may succeed where this one failed."""
-    if isinstance(error, ValueUnknownError):
-        return True
-    cause = error.__cause__
-    text = "" if cause is None else text_of(cause).lower()
-    return isinstance(cause, NotImplementedError) or any(
-        sign in text
-        for sign in ("meta tensor", "meta device", "device meta", "on meta", "'meta'", "same device", "data-dependent")
-    )
-
-
-def _with_input_hint(error: ModelError, inputs: Inputs) -> ModelError:
-    if isinstance(error, ForwardError) and error.hint is None:
-        hint = batch_hint(inputs) or "give inputs that fit with --input, or see the whole traceback with --debug"
-        return ForwardError(error.message, hint, path=error.path)
+def _with_reason(error: ForwardError | PlacementError, failure: ModelError) -> ModelError:
+    if isinstance(error, PlacementError):
+        return PlacementError(f"{error.message}; and it cannot run without memory: {failure.message}", error.hint)
     return error

@@ -3,35 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
-
-from torchstat_cli.activations.nodes.listing import Arguments, NodeListing, list_nodes
+from torchstat_cli.activations.nodes.listing import NodeListing, list_nodes
 from torchstat_cli.activations.nodes.recording import Progress
 from torchstat_cli.activations.selection.engines import Engine
-from torchstat_cli.errors import ForwardError, ModelstatError
-from torchstat_cli.foreign_text import named
-from torchstat_cli.loading import (
-    Inputs,
-    InputSpec,
-    ModelSource,
-    Placed,
-    announced,
-    default_inputs,
-    find_model,
-    inputs_on,
-    make_inputs,
-    memory_limit,
-    place,
-    place_on_cpu,
-)
+from torchstat_cli.errors import ForwardError, ModelError, ModelstatError
+from torchstat_cli.foreign_text import first_line_of
+from torchstat_cli.loading import Given, announced, find_model
+from torchstat_cli.tasks.ladder import Attempt, descend
+from torchstat_cli.tasks.rungs import Rung, SpecLadder
 
 
 def list_spec_nodes(
     spec: str,
-    given: Inputs | tuple[InputSpec, ...] | None = None,
+    given: Given | None = None,
     *,
     engine: Engine = "auto",
     compat: str | None = None,
@@ -46,42 +33,37 @@ def list_spec_nodes(
         ModelstatError: the model cannot be found, built, traced (where that is forced) or run.
     """
     source = find_model(spec, arguments, online=online)
+    attempt = _Listing(engine, compat == "torchvision", device == "auto", progress)
+    with announced(source.notices):
+        held = descend(SpecLadder(source, given, device), attempt)
+    listing = held.result
+    return replace(listing, placement=held.rung.placement, notes=(*source.notices, *held.notes, *listing.notes))
 
-    def listed(placed: Placed) -> NodeListing | Exception:
-        inputs = _arguments_on(source, given, placed)
+
+@dataclass(frozen=True)
+class _Listing(Attempt[NodeListing]):
+    """List the nodes of a model on each rung."""
+
+    engine: Engine
+    torchvision_names: bool
+    may_run_for_real: bool  # the device is "auto"
+    progress: Progress | None  # called with each node
+
+    def run(self, rung: Rung) -> NodeListing:
+        """The nodes, with shapes where there are inputs."""
+        inputs = None if rung.inputs is None else (rung.inputs.args, rung.inputs.kwargs)
+        names = self.torchvision_names
         try:
-            return list_nodes(
-                placed.model, inputs, engine=engine, torchvision_names=compat == "torchvision", progress=progress
-            )
+            return list_nodes(rung.model, inputs, engine=self.engine, torchvision_names=names, progress=self.progress)
         except ModelstatError:
             raise
         except Exception as error:
             # The user's code ran, and may raise anything.
-            return error
-
-    with announced(source.notices):
-        placed = place(source, device)
-        result = listed(placed)
-        if isinstance(result, Exception) and device == "auto" and placed.placement.startswith("meta"):
-            # Without memory the reason may be that values are missing.
-            result = listed(place_on_cpu(source, limit_bytes=memory_limit()))
-        if isinstance(result, Exception):
+            reason = first_line_of(error)
             raise ForwardError(
-                f"{spec} does not run on these inputs: {named(result)}", "give others with --input"
-            ) from result
-    return replace(result, notes=(*source.notices, *result.notes))
+                f"{rung.origin.spec} does not run on these inputs: {reason}", "give others with --input"
+            ) from error
 
-
-def _arguments_on(
-    source: ModelSource, given: Inputs | tuple[InputSpec, ...] | None, placed: Placed
-) -> Arguments | None:
-    parameter = next((p for p in placed.model.parameters() if p.is_floating_point()), None)
-    device = "cpu" if parameter is None else str(parameter.device)
-    dtype = torch.float32 if parameter is None else parameter.dtype
-    if given is None:
-        inputs = default_inputs(source, device=device, dtype=dtype)
-    elif isinstance(given, tuple):
-        inputs = make_inputs(given, device=device, dtype=dtype)
-    else:
-        inputs = inputs_on(given, device=device)
-    return None if inputs is None else (inputs.args, inputs.kwargs)
+    def needs_values(self, error: ModelError) -> bool:
+        """Whether real tensors may help: the model runs on bare meta tensors here, which fail in many words."""
+        return super().needs_values(error) or (self.may_run_for_real and isinstance(error, ForwardError))

@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import replace
 
 from torch import nn
 
 from torchstat_cli.capture.timing import time_modules
-from torchstat_cli.errors import ForwardError, InputError, ModelstatError, PlacementError, UsageError
+from torchstat_cli.errors import ForwardError, ModelstatError, StrictError, UsageError
 from torchstat_cli.foreign_text import named
-from torchstat_cli.loading import (
-    Inputs,
-    InputSpec,
-    ModelSource,
-    announced,
-    default_inputs,
-    inputs_on,
-    make_inputs,
-    memory_limit,
-    place,
-    place_on_cpu,
-)
+from torchstat_cli.loading import Given, ModelSource, announced, place
 from torchstat_cli.records import Profile
-from torchstat_cli.tasks.ladder import descend
-from torchstat_cli.tasks.provenance import source_line
-from torchstat_cli.tasks.rungs import (
-    Rung,
-    as_rung,
-    floating_dtype,
-    live_inputs,
-    live_rungs,
-    spec_rungs,
-)
+from torchstat_cli.tasks.ladder import Held, Ladder, descend
+from torchstat_cli.tasks.measurement import Measurement
+from torchstat_cli.tasks.rungs import LiveLadder, Rung, SpecLadder
 from torchstat_cli.tasks.settings import Settings
 from torchstat_cli.torch_access.wrappers import home_of, peeled, refuse_sharded
 
 
-def profile_spec(
-    source: ModelSource, given: Inputs | tuple[InputSpec, ...] | None, settings: Settings
-) -> tuple[Profile, tuple[str, ...]]:
+def profile_spec(source: ModelSource, given: Given | None, settings: Settings) -> tuple[Profile, tuple[str, ...]]:
     """The profile of what a spec points at, and notes on how it was reached.
 
     Args:
@@ -50,41 +29,26 @@ def profile_spec(
     Raises:
         ModelstatError: see the tree; the model cannot be built, placed or run, or its inputs are missing.
     """
+    return measure_spec(source, given, Measurement(settings))
 
-    def inputs_for(model: nn.Module, device: str) -> Inputs:
-        dtype = settings.dtype or floating_dtype(model)
-        if given is None:
-            inputs = default_inputs(source, device=device, dtype=dtype)
-            if inputs is None:
-                raise _missing_inputs(source.spec, model)
-            return inputs
-        if isinstance(given, tuple):
-            return make_inputs(given, device=device, dtype=dtype)
-        return inputs_on(given, device=device)
 
-    def real_rung(room: int) -> Rung:
-        return as_rung(place_on_cpu(source, dtype=settings.dtype, limit_bytes=room), inputs_for)
-
+def measure_spec(source: ModelSource, given: Given | None, measurement: Measurement) -> tuple[Profile, tuple[str, ...]]:
+    """What a measurement gives of what a spec points at, and notes on how it was reached; see :func:`profile_spec`."""
+    settings = measurement.settings
+    ladder = SpecLadder(source, given, settings.device, settings.dtype)
     with announced(source.notices):
-        profile, notes = descend(
-            spec_rungs(source, inputs_for, settings),
-            real_rung if settings.device == "auto" else None,
-            settings,
-            (source.spec, source.resolved, source.source),
-        )
+        held = _descended(ladder, measurement)
+        profile = held.result
         if settings.time:
             device = "cpu" if settings.device in ("auto", "meta") else settings.device
-            rung = as_rung(place(source, device, dtype=settings.dtype), inputs_for)
-            profile = with_durations(profile, rung, settings)
-    profile = replace(
-        profile, provenance=replace(profile.provenance, notices=(*source.notices, *profile.provenance.notices))
-    )
-    return profile, (*source.notices, *notes)
+            timed = ladder.rung(place(source, device, dtype=settings.dtype))
+            profile = with_durations(profile, timed, settings)
+    notices = (*source.notices, *profile.provenance.notices)
+    profile = replace(profile, provenance=replace(profile.provenance, notices=notices))
+    return profile, (*source.notices, *held.notes)
 
 
-def profile_live(
-    model: nn.Module, given: Inputs | tuple[InputSpec, ...], settings: Settings
-) -> tuple[Profile, tuple[str, ...]]:
+def profile_live(model: nn.Module, given: Given, settings: Settings) -> tuple[Profile, tuple[str, ...]]:
     """The profile of a live model, which stays where it is and as it is, and notes on how it was reached.
 
     Raises:
@@ -92,38 +56,29 @@ def profile_live(
     """
     refuse_sharded(model)
     inner, _, note = peeled(model)
-    home = home_of(inner)
-
-    def real_rung(room: int) -> Rung:
-        if home.type == "cpu" and room < 0:
-            raise PlacementError(
-                "the run would need more memory than may be used", "use device='cpu' to run it all the same"
-            )
-        return Rung(inner, live_inputs(inner, given, str(home)), False, str(home))
-
-    profile, notes = descend(
-        live_rungs(inner, given, settings),
-        real_rung if settings.device == "auto" and home.type != "meta" else None,
-        settings,
-        (None, f"{type(inner).__module__}:{type(inner).__qualname__}", source_line(type(inner))),
-    )
+    ladder = LiveLadder(inner, given, settings.device)
+    held = _descended(ladder, Measurement(settings))
+    profile = held.result
     if settings.time:
-        if home.type == "meta":
+        if home_of(inner).type == "meta":
             raise UsageError("a model on meta cannot be timed", "build it on the device that counts")
-        profile = with_durations(profile, real_rung(memory_limit()), settings)
-    return profile, ((note, *notes) if note else notes)
+        profile = with_durations(profile, ladder.rung(ladder.at_home()), settings)
+    return profile, ((note, *held.notes) if note else held.notes)
 
 
-def _missing_inputs(spec: str, model: nn.Module) -> InputError:
-    parameters = [p for p in inspect.signature(model.forward).parameters.values() if p.default is p.empty]
-    wanted = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    if len(wanted) > 1:
-        remedy = f"give each: {' '.join(f'--input {name}=SHAPE' for name in wanted)} (or --inputs module:function)"
-    else:
-        remedy = "give one: --input 1,3,224,224 (or --inputs module:function)"
-    return InputError(
-        f"{spec} does not say what input it takes; its forward wants {', '.join(wanted) or 'something'}", remedy
-    )
+def _descended(ladder: Ladder, measurement: Measurement) -> Held[Profile]:
+    """The profile of the rung that holds.
+
+    Raises:
+        StrictError: it rests on assumptions, and the settings are strict.
+    """
+    held = descend(ladder, measurement)
+    if held.assumed and measurement.settings.strict:
+        raise StrictError(
+            f"the numbers rest on assumptions: {'; '.join(held.result.provenance.assumptions)}",
+            "run for real with --device cpu, or leave --strict out",
+        )
+    return held
 
 
 def with_durations(profile: Profile, rung: Rung, settings: Settings) -> Profile:
@@ -134,7 +89,7 @@ def with_durations(profile: Profile, rung: Rung, settings: Settings) -> Profile:
     """
     training = settings.mode == "train"
     try:
-        seconds = time_modules(rung.model, rung.inputs.args, rung.inputs.kwargs, training=training)
+        seconds = time_modules(rung.model, rung.call.args, rung.call.kwargs, training=training)
     except ModelstatError:
         raise
     except Exception as error:  # the user's code ran, and may raise anything

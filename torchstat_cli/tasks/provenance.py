@@ -9,22 +9,23 @@ from torch import nn
 
 from torchstat_cli.loading import Inputs
 from torchstat_cli.records import InputRecord, Provenance, Recording
-from torchstat_cli.tasks.rungs import Origin, Rung
+from torchstat_cli.tasks.origin import Origin
+from torchstat_cli.tasks.rungs import Rung
 from torchstat_cli.tasks.settings import Settings
 from torchstat_cli.torch_access.trees import tensors_in
 from torchstat_cli.torch_access.wrappers import home_of
 from torchstat_cli.version import __version__
 
 
-def run_provenance(rung: Rung, recording: Recording, settings: Settings, origin: Origin) -> Provenance:
+def run_provenance(rung: Rung, recording: Recording, settings: Settings) -> Provenance:
     """Where the profile of a dummy run comes from."""
-    spec, resolved, source = origin
+    spec, resolved, source, class_name = rung.origin
     placement = "meta+values" if recording.carried_values and rung.placement == "meta" else rung.placement
     return Provenance(
         spec=spec,
         resolved=resolved,
-        class_name=type(rung.model).__name__,
-        inputs=_input_records(rung.inputs),
+        class_name=class_name,
+        inputs=_input_records(rung.call),
         placement=placement,
         mode=settings.mode,
         assumptions=recording.assumptions,
@@ -39,27 +40,19 @@ def run_provenance(rung: Rung, recording: Recording, settings: Settings, origin:
 def live_provenance(model: nn.Module, recording: Recording) -> Provenance:
     """Where a profile of a user's own loop comes from; its inputs are those of the model's first call."""
     root = recording.modules[0]
+    spec, resolved, source, class_name = Origin.of_live(model)
     return Provenance(
-        spec=None,
-        resolved=f"{type(model).__module__}:{type(model).__qualname__}",
-        class_name=type(model).__name__,
+        spec=spec,
+        resolved=resolved,
+        class_name=class_name,
         inputs=tuple(InputRecord(None, shape, root.dtype or "") for shape in root.input_shape),
         placement=str(home_of(model)),
         mode="train" if model.training else "eval",
         assumptions=recording.assumptions,
         torch=torch.__version__.partition("+")[0],
         version=__version__,
-        source=source_line(type(model)),
+        source=source,
     )
-
-
-def source_line(kind: type) -> str | None:
-    """The "file:line" where a class says how it is built or run; None where it is not Python."""
-    for name in ("__init__", "forward"):
-        code = getattr(vars(kind).get(name), "__code__", None)
-        if code is not None:
-            return f"{code.co_filename}:{code.co_firstlineno}"
-    return None
 
 
 def _input_records(inputs: Inputs) -> tuple[InputRecord, ...]:

@@ -39,6 +39,7 @@ class NodeListing:
     train: tuple[NodeRecord, ...]
     eval: tuple[NodeRecord, ...]
     notes: tuple[str, ...] = ()  # what could not be found out, and why
+    placement: str | None = None  # where the model lay, where that was chosen for it
 
 
 def list_nodes(
