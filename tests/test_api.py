@@ -12,7 +12,6 @@ from torch import nn
 
 import torchstat_cli as ms
 from tests.capture.modules import LINEAR, ROWS, Custom, linear
-from torchstat_cli import api
 from torchstat_cli.calculators import user_registry
 from torchstat_cli.errors import (
     FormulaError,
@@ -24,6 +23,7 @@ from torchstat_cli.errors import (
     StrictError,
     UsageError,
 )
+from torchstat_cli.tasks.registry import operator_formulas
 
 
 @pytest.fixture
@@ -215,7 +215,7 @@ def test_own_formula_counts() -> None:
 
         report = ms.profile(model, ROWS, strict=True)
         assert (report.total.flops, report.unknown) == (24, ())
-        assert "modelstat_test.fused" in [row[0] for row in api.operator_formulas()]
+        assert "modelstat_test.fused" in [row[0] for row in operator_formulas()]
 
 
 @pytest.mark.usefixtures("own_formulas")
@@ -245,7 +245,7 @@ def test_stat_of_a_size_that_is_none(size: Any) -> None:
         ms.stat(nn.Conv2d(3, 4, 3), size)
 
 
-# load_model, inputs_from, floating_dtype
+# load_model
 
 
 def test_load_model_builds_for_real_with_arguments() -> None:
@@ -269,17 +269,3 @@ def test_models_that_cannot_be_loaded(spec: str, arguments: dict[str, Any], erro
     with pytest.raises(error) as caught:
         ms.load_model(spec, **arguments)
     assert caught.value.hint
-
-
-@pytest.mark.parametrize("name", ["float16", "bfloat16", "torch.float64", "complex64"])
-def test_floating_dtypes(name: str) -> None:
-    assert str(api.floating_dtype(name)) == f"torch.{name.removeprefix('torch.')}"
-
-
-@pytest.mark.parametrize("name", ["int8", "bool", "float", "half precision", "", "nn", "Tensor"])
-def test_dtypes_that_are_not_floating(name: str) -> None:
-    if name == "float":  # torch's own alias
-        assert api.floating_dtype(name) is torch.float32
-        return
-    with pytest.raises(UsageError, match="is no floating dtype"):
-        api.floating_dtype(name)

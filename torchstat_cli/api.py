@@ -1,4 +1,4 @@
-"""The verbs, each a short straight line through the rooms."""
+"""The public verbs, each a short straight line through the rooms; nothing else."""
 
 from __future__ import annotations
 
@@ -6,55 +6,25 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
-import torch
 from torch import nn
 
 from torchstat_cli.calculators import Formula, user_registry
 from torchstat_cli.calculators.assemble import assemble
-from torchstat_cli.capture.dispatch.calls import dtype_name
 from torchstat_cli.capture.dispatch.memo import Memo
 from torchstat_cli.capture.session import Session
-from torchstat_cli.capture.training import Loss, MakeOptimizer, TrainingRun, sum_of_outputs
+from torchstat_cli.capture.training import Loss, MakeOptimizer
 from torchstat_cli.errors import InputError, SpecError, UsageError
 from torchstat_cli.foreign_text import shown
-from torchstat_cli.loading import (
-    DEFAULT_OPTIMIZER,
-    Inputs,
-    InputSpec,
-    find_loss,
-    find_model,
-    find_optimizer,
-    load_inputs,
-    parse_arguments,
-    parse_input,
-    place,
-)
+from torchstat_cli.loading import find_model, place
 from torchstat_cli.loading.given import Shapes, as_shape, given_inputs
-from torchstat_cli.records import Profile, TrainingSetup
 from torchstat_cli.report.report import Report
-from torchstat_cli.tasks.profile import profile_live, profile_spec
+from torchstat_cli.tasks.profile import measure
 from torchstat_cli.tasks.provenance import live_provenance
 from torchstat_cli.tasks.registry import operator_registry
-from torchstat_cli.tasks.settings import Mode, Settings
+from torchstat_cli.tasks.settings import Mode, Settings, training_run
 from torchstat_cli.torch_access.wrappers import peeled, refuse_sharded
 
-__all__ = [
-    "Capture",
-    "floating_dtype",
-    "formula",
-    "input_specs",
-    "inputs_from",
-    "instrument",
-    "load_model",
-    "measure",
-    "operator_formulas",
-    "parse_arguments",
-    "profile",
-    "stat",
-    "training_run",
-]
-
-_AUTOCAST_BYTES = 2  # of an element in low precision
+__all__ = ["Capture", "formula", "instrument", "load_model", "profile", "stat"]
 
 
 def profile(
@@ -116,110 +86,6 @@ def profile(
     given = given_inputs(args, kwargs, input_shape)
     result, _ = measure(model, given, settings)
     return Report.of(result if depth is None else result.folded(depth))
-
-
-def training_run(
-    optimizer: str | MakeOptimizer | None = None,
-    loss: str | Loss | None = None,
-    autocast: str | None = None,
-    accumulate: int = 1,
-) -> TrainingRun:
-    """How to train, from names, specs or functions.
-
-    Raises:
-        UsageError: an optimiser, dtype or number that cannot be.
-        SpecError: a function that does not exist.
-    """
-    if accumulate < 1:
-        raise UsageError(f"a step cannot accumulate {accumulate} passes", "give 1 or more")
-    low = floating_dtype(autocast) if autocast else None
-    if low is not None and low.itemsize != _AUTOCAST_BYTES:
-        raise UsageError(f"autocast has no use for {dtype_name(low)}", "use bfloat16 or float16")
-    optimizer, named = optimizer or DEFAULT_OPTIMIZER, loss or "sum of outputs"
-    setup = TrainingSetup(
-        optimizer=optimizer if isinstance(optimizer, str) else _name_of(optimizer),
-        loss=named if isinstance(named, str) else _name_of(named),
-        autocast=None if low is None else dtype_name(low),
-        accumulate=accumulate,
-    )
-    return TrainingRun(
-        setup=setup,
-        make_optimizer=find_optimizer(optimizer) if isinstance(optimizer, str) else optimizer,
-        loss=sum_of_outputs if loss is None else find_loss(loss) if isinstance(loss, str) else loss,
-        autocast=low,
-    )
-
-
-def _no_module(model: object) -> SpecError:
-    if type(model).__name__ == "ExportedProgram":
-        return SpecError(
-            "an exported program has no modules of its own", "give what its module() returns, or the model it came from"
-        )
-    return SpecError(
-        f"{shown(model)} is neither a module nor a model spec",
-        "give an nn.Module, or a spec such as 'package.module:factory'",
-    )
-
-
-def _name_of(function: Callable[..., Any]) -> str:
-    return getattr(function, "__qualname__", type(function).__name__)
-
-
-def measure(
-    model: nn.Module | str,
-    given: Inputs | tuple[InputSpec, ...] | None,
-    settings: Settings,
-    arguments: Mapping[str, Any] | None = None,
-    *,
-    online: bool = False,
-) -> tuple[Profile, tuple[str, ...]]:
-    """The profile of a model or spec, and notes on how it was reached; what ``profile`` and the commands stand on.
-
-    Raises:
-        ModelstatError: see :func:`profile`.
-    """
-    if isinstance(model, str):
-        return profile_spec(find_model(model, arguments, online=online), given, settings)
-    if not isinstance(model, nn.Module):
-        raise _no_module(model)
-    if given is None:
-        given = Inputs((), {})
-    return profile_live(model, given, settings)
-
-
-def input_specs(texts: Sequence[str]) -> tuple[InputSpec, ...]:
-    """Input specs as written on a command line: ``ids=1,16:int64<1000``.
-
-    Raises:
-        InputError: a text describes no tensor.
-    """
-    return tuple(parse_input(text) for text in texts)
-
-
-def inputs_from(spec: str) -> Inputs:
-    """What the function ``module:factory`` returns, as inputs.
-
-    Raises:
-        ModelstatError: there is no such function, or it returns no inputs.
-    """
-    return load_inputs(spec)
-
-
-def floating_dtype(name: str) -> torch.dtype:
-    """The floating dtype that torch spells ``name``.
-
-    Raises:
-        UsageError: there is no such dtype, or it is not a floating one.
-    """
-    dtype = getattr(torch, name.removeprefix("torch."), None)
-    if not isinstance(dtype, torch.dtype) or not (dtype.is_floating_point or dtype.is_complex):
-        raise UsageError(f"{name!r} is no floating dtype", "use float32, float64, float16 or bfloat16")
-    return dtype
-
-
-def operator_formulas() -> list[tuple[str, str, str, str]]:
-    """Every operator with a formula or free by definition: its name, the formula in words, convention and source."""
-    return [(entry.operator, entry.words, entry.convention, entry.source) for entry in operator_registry().entries()]
 
 
 def load_model(spec: str, *, device: str = "cpu", **arguments: Any) -> nn.Module:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import refused, run
-from torchstat_cli.api import operator_formulas
+from torchstat_cli.tasks.registry import operator_formulas
 
 
 def test_every_entry_is_listed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,5 +34,11 @@ def test_profiling_a_sample_model_does_not_pull_in_the_compiler() -> None:
     assert not modules & {"torch._dynamo", "torch._inductor", "sympy", "pandas"}
 
 
+def test_listing_nodes_does_not_load_what_a_profile_takes() -> None:
+    modules = imported_by("from torchstat_cli.cli.main import main; main(['nodes', 'sample_models.mlp:mlp'])")
+    assert "torchstat_cli.tasks.ladder" in modules
+    assert not {name for name in modules if name.startswith(("torchstat_cli.capture", "torchstat_cli.calculators"))}
+
+
 def test_the_checker_sees_an_import() -> None:
     assert "decimal" in imported_by("import decimal")

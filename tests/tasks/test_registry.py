@@ -85,7 +85,7 @@ def test_what_torch_was_told_is_honoured(library: Any) -> None:
 
 
 def _formulas() -> list[tuple[str, str, str, str]]:
-    from torchstat_cli.api import operator_formulas
+    from torchstat_cli.tasks.registry import operator_formulas
 
     return operator_formulas()
 

@@ -60,13 +60,13 @@ def command(
     if inputs_from:
         raise UsageError("ready inputs cannot be made larger", "give shapes with --input instead of --inputs")
     nbytes, known = _memory(budget, gpu)
-    from torchstat_cli import api
+    from torchstat_cli.loading import parse_arguments, parse_input
     from torchstat_cli.tasks.fit import FitRequest, fit_spec
-    from torchstat_cli.tasks.settings import Settings
+    from torchstat_cli.tasks.settings import Settings, floating_dtype
 
     settings = Settings(
         device=device,
-        dtype=api.floating_dtype(dtype) if dtype else None,
+        dtype=floating_dtype(dtype) if dtype else None,
         mode="train" if train else mode,  # type: ignore[arg-type]
         memory=True,
         attention="flash" if known and attention == "auto" else attention,  # what torch takes on a GPU where it can
@@ -82,10 +82,10 @@ def command(
     with foreign_code(), counting("simulating") as tried:
         result, notes = fit_spec(
             model,
-            api.input_specs(inputs),
+            tuple(map(parse_input, inputs)),
             settings,
             request,
-            api.parse_arguments(arguments),
+            parse_arguments(arguments),
             online=online,
             tried=tried,
         )

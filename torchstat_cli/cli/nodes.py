@@ -67,15 +67,15 @@ def listed(
     model: str, inputs: tuple[str, ...], inputs_from: str | None, arguments: tuple[str, ...], **choices: Any
 ) -> NodeListing:
     """The nodes of the model, with progress on standard error."""
-    from torchstat_cli import api
-    from torchstat_cli.tasks import nodes as inspecting
+    from torchstat_cli.loading import parse_arguments, written_inputs
+    from torchstat_cli.tasks.nodes import list_spec_nodes
 
     if inputs and inputs_from:
         raise UsageError("--input and --inputs were both given", "give one of the two")
-    factory_arguments = api.parse_arguments(arguments)
+    factory_arguments = parse_arguments(arguments)
     with foreign_code(), running("listing nodes") as progress:
-        given = api.inputs_from(inputs_from) if inputs_from else api.input_specs(inputs) or None
-        return inspecting.list_spec_nodes(model, given, arguments=factory_arguments, progress=progress, **choices)
+        given = written_inputs(inputs, inputs_from)
+        return list_spec_nodes(model, given, arguments=factory_arguments, progress=progress, **choices)
 
 
 def chosen(listing: NodeListing, mode: str, pattern: str | None) -> list[tuple[NodeRecord, str]]:

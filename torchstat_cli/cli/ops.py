@@ -18,9 +18,9 @@ def command(pattern: str, form: str, output: str | None) -> None:
 
     PATTERN is a glob on the operator's name, as in 'aten.*pool*'.
     """
-    from torchstat_cli.api import operator_formulas
     from torchstat_cli.report.listing import render_listing
     from torchstat_cli.report.writing import terminal_of, write
+    from torchstat_cli.tasks.registry import operator_formulas
 
     rows = [row for row in operator_formulas() if fnmatchcase(row[0], pattern)]
     if not rows:

@@ -126,9 +126,9 @@ def training(train: bool, optimizer: str | None, loss: str | None, autocast: str
     """
     given = {"--optimizer": optimizer, "--loss": loss, "--autocast": autocast, "--accumulate": accumulate > 1}
     if train:
-        from torchstat_cli import api
+        from torchstat_cli.tasks.settings import training_run
 
-        return api.training_run(optimizer, loss, autocast, accumulate)
+        return training_run(optimizer, loss, autocast, accumulate)
     for name, value in given.items():
         if value:
             raise UsageError(f"{name} only means something in a training step", "add --train")

@@ -78,8 +78,9 @@ def command(
     check(view)
     check_place(output)
 
-    from torchstat_cli import api
-    from torchstat_cli.tasks.settings import Settings
+    from torchstat_cli.loading import parse_arguments, parse_input, written_inputs
+    from torchstat_cli.tasks.profile import measure
+    from torchstat_cli.tasks.settings import Settings, floating_dtype
 
     if inputs and inputs_from:
         raise UsageError(
@@ -87,7 +88,7 @@ def command(
         )
     settings = Settings(
         device=device,
-        dtype=api.floating_dtype(dtype) if dtype else None,
+        dtype=floating_dtype(dtype) if dtype else None,
         mode="train" if train else mode,  # type: ignore[arg-type]
         strict=strict,
         time=timed,
@@ -101,14 +102,14 @@ def command(
         from torchstat_cli.tasks.generate import generation_spec, parse_generation
 
         tokens = parse_generation(generate)
-        specs, options = api.input_specs(inputs), api.parse_arguments(arguments)
+        specs, options = tuple(map(parse_input, inputs)), parse_arguments(arguments)
         with foreign_code():
             profile, notes = generation_spec(model, specs, settings, tokens, options, online=online)
         _show(profile, notes, form, view, output)
         return
     with foreign_code():
-        given = api.inputs_from(inputs_from) if inputs_from else api.input_specs(inputs) or None
-        profile, notes = api.measure(model, given, settings, api.parse_arguments(arguments), online=online)
+        given = written_inputs(inputs, inputs_from)
+        profile, notes = measure(model, given, settings, parse_arguments(arguments), online=online)
     _show(profile, notes, form, view, output)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torchstat_cli.loading.given import Given
+from torchstat_cli.loading.given import Given, written_inputs
 from torchstat_cli.loading.inputs import (
     Inputs,
     InputSpec,
@@ -50,4 +50,5 @@ __all__ = [
     "place",
     "place_meta_parameters",
     "place_on_cpu",
+    "written_inputs",
 ]

@@ -8,7 +8,7 @@ from typing import Any, TypeGuard
 
 from torchstat_cli.errors import InputError, UsageError
 from torchstat_cli.foreign_text import shown
-from torchstat_cli.loading.inputs import Inputs, InputSpec
+from torchstat_cli.loading.inputs import Inputs, InputSpec, load_inputs, parse_input
 
 Given = Inputs | tuple[InputSpec, ...]
 """Ready inputs, or specs of dummy inputs."""
@@ -39,6 +39,21 @@ def given_inputs(args: tuple[Any, ...], kwargs: Mapping[str, Any] | None, input_
             "write (1, 3, 224, 224), batch included, or a list of such",
         )
     return tuple(InputSpec(None, shape, None, None) for shape in shapes)
+
+
+def written_inputs(texts: Sequence[str], factory: str | None) -> Given | None:
+    """The inputs of a command line or a configuration, or None where none were given.
+
+    Args:
+        texts: specs of dummy inputs: ``ids=1,16:int64<1000``.
+        factory: ``module:function``, which returns ready inputs and goes before the specs.
+
+    Raises:
+        ModelstatError: a text describes no tensor, or there is no such function, or it returns no inputs.
+    """
+    if factory:
+        return load_inputs(factory)
+    return tuple(map(parse_input, texts)) or None
 
 
 def as_shape(value: object) -> tuple[int, ...] | None:

@@ -40,7 +40,7 @@ def measure_entries(
 
 
 def _import_torch() -> None:
-    import torchstat_cli.api  # noqa: F401  # the import is the work
+    import torchstat_cli.tasks.profile  # noqa: F401  # the import is the work
 
 
 def measure_entry(entry: ModelEntry) -> Profile:
@@ -49,13 +49,14 @@ def measure_entry(entry: ModelEntry) -> Profile:
     Raises:
         ModelstatError: the model cannot be built or run.
     """
-    from torchstat_cli.api import floating_dtype, input_specs, inputs_from, measure
-    from torchstat_cli.tasks.settings import Settings
+    from torchstat_cli.loading import written_inputs
+    from torchstat_cli.tasks.profile import measure
+    from torchstat_cli.tasks.settings import Settings, floating_dtype
 
     if entry.inputs and entry.inputs_factory:
         raise ConfigError(f"{entry.name} has both input and inputs", "keep one of the two")
     with _inside(entry.directory):
-        given = inputs_from(entry.inputs_factory) if entry.inputs_factory else input_specs(entry.inputs) or None
+        given = written_inputs(entry.inputs, entry.inputs_factory)
         dtype = floating_dtype(entry.dtype) if entry.dtype else None
         settings = Settings(
             mode="train" if entry.mode == "train" else "eval",
@@ -73,8 +74,8 @@ def measure_live(model: Any, inputs: tuple[Any, ...]) -> Profile:
     Raises:
         ModelstatError: the module cannot be run.
     """
-    from torchstat_cli.api import measure
     from torchstat_cli.loading import as_inputs
+    from torchstat_cli.tasks.profile import measure
     from torchstat_cli.tasks.settings import Settings
 
     profile, _ = measure(model, as_inputs(inputs), Settings())

@@ -2,20 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from torch import nn
 
 from torchstat_cli.capture.timing import time_modules
-from torchstat_cli.errors import ForwardError, ModelstatError, StrictError, UsageError
-from torchstat_cli.foreign_text import named
-from torchstat_cli.loading import Given, ModelSource, announced, place
+from torchstat_cli.errors import ForwardError, ModelstatError, SpecError, StrictError, UsageError
+from torchstat_cli.foreign_text import named, shown
+from torchstat_cli.loading import Given, Inputs, ModelSource, announced, find_model, place
 from torchstat_cli.records import Profile
 from torchstat_cli.tasks.ladder import Held, Ladder, descend
 from torchstat_cli.tasks.measurement import Measurement
 from torchstat_cli.tasks.rungs import LiveLadder, Rung, SpecLadder
 from torchstat_cli.tasks.settings import Settings
 from torchstat_cli.torch_access.wrappers import home_of, peeled, refuse_sharded
+
+
+def measure(
+    model: nn.Module | str,
+    given: Given | None,
+    settings: Settings,
+    arguments: Mapping[str, Any] | None = None,
+    *,
+    online: bool = False,
+) -> tuple[Profile, tuple[str, ...]]:
+    """The profile of a model or of what a spec names, and notes on how it was reached.
+
+    Args:
+        model: a live module, or a spec.
+        given: ready inputs, specs of dummy inputs, or None for the model's own example.
+        settings: how to run.
+        arguments: of the factory that a spec names.
+        online: whether a hub may be asked.
+
+    Raises:
+        ModelstatError: see the tree; the spec, the inputs or the model cannot be used.
+    """
+    if isinstance(model, str):
+        return profile_spec(find_model(model, arguments, online=online), given, settings)
+    if not isinstance(model, nn.Module):
+        raise _no_module(model)
+    return profile_live(model, Inputs((), {}) if given is None else given, settings)
 
 
 def profile_spec(source: ModelSource, given: Given | None, settings: Settings) -> tuple[Profile, tuple[str, ...]]:
@@ -79,6 +108,17 @@ def _descended(ladder: Ladder, measurement: Measurement) -> Held[Profile]:
             "run for real with --device cpu, or leave --strict out",
         )
     return held
+
+
+def _no_module(model: object) -> SpecError:
+    if type(model).__name__ == "ExportedProgram":
+        return SpecError(
+            "an exported program has no modules of its own", "give what its module() returns, or the model it came from"
+        )
+    return SpecError(
+        f"{shown(model)} is neither a module nor a model spec",
+        "give an nn.Module, or a spec such as 'package.module:factory'",
+    )
 
 
 def with_durations(profile: Profile, rung: Rung, settings: Settings) -> Profile:

@@ -35,6 +35,11 @@ def operator_registry() -> Registry:
     return registry
 
 
+def operator_formulas() -> list[tuple[str, str, str, str]]:
+    """Every operator with a formula or free by definition: its name, the formula in words, convention and source."""
+    return [(entry.operator, entry.words, entry.convention, entry.source) for entry in operator_registry().entries()]
+
+
 @cache
 def load_shipped_formulas() -> None:
     """Load the formulas that installed packages ship, once per process.
