@@ -130,7 +130,8 @@ def _wrapped(note: Note, width: int | None) -> list[str]:
 
 def _text(line: Line, terminal: Terminal) -> str:
     """``line`` as text, without blanks at its end."""
+    if terminal.ascii:
+        line = [(to_ascii(text), style) for text, style in line]
     if terminal.color:
         return "".join(styled(text, style) for text, style in line)
-    text = "".join(text for text, _ in line).rstrip()
-    return to_ascii(text) if terminal.ascii else text
+    return "".join(text for text, _ in line).rstrip()
