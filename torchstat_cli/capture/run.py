@@ -72,9 +72,10 @@ def record_run(
     leftovers = Leftovers(model.modules())
     try:
         recording = _record(model, args, kwargs, knows, options, leftovers.lent)
-    finally:
-        kept = leftovers.clear()
-    return replace(recording, leftovers=kept)
+    except BaseException:
+        leftovers.clear_after_failure()
+        raise
+    return replace(recording, leftovers=leftovers.clear())
 
 
 def _record(

@@ -22,7 +22,8 @@ from torchstat_cli.torch_access.reach import Held, Reach
 
 _LIBRARIES = ("torch.", "builtins")
 _NOT_FOLLOWED = (type, ModuleType, FunctionType, nn.Module, str)
-_DEPTH = 6  # steps from a tensor to whatever holds it
+_DEPTH = 3  # steps from a tensor to whatever holds it
+_MOST = 8  # tensors that are looked for one by one: each takes a look at every object of the process
 
 _Cache = type(functools.lru_cache(lambda: None))
 
@@ -42,6 +43,17 @@ class Leftovers:
         self._namespaces += [(file, vars(file).copy()) for file in files.values()]
         values = [value for _, names in self._namespaces for value in names.values()]
         self._outside = Reach((), [value for value in values if not isinstance(value, _NOT_FOLLOWED)])
+        self._caches = [(value, value.cache_info().misses) for value in values if isinstance(value, _Cache)]
+
+    def clear_after_failure(self) -> None:
+        """Take back what a run that raised left in the places known before it.
+
+        Its traceback still holds most of what it lent, so who else does cannot be told apart.
+        """
+        self._restore(set(map(id, self._survivors())))
+        for cache, misses in self._caches:
+            if cache.cache_info().misses != misses:
+                cache.cache_clear()
 
     def clear(self) -> tuple[str, ...]:
         """Take the lent tensors away from all who still hold them; a sentence for each place that keeps one."""
@@ -53,11 +65,14 @@ class Leftovers:
             return ()
         keys = set(map(id, survivors))
         self._restore(keys)
-        for tensor in survivors:
-            _drop(tensor, _DEPTH, [survivors])
-        del survivors, tensor
+        del survivors
+        for tensor in self._survivors()[:_MOST]:
+            _drop(tensor, _DEPTH)
+            del tensor
         gc.collect()
-        return tuple(dict.fromkeys(_sentence(tensor) for tensor in self._survivors()))
+        left = self._survivors()
+        sentences = tuple(dict.fromkeys(_sentence(tensor) for tensor in left[:_MOST]))
+        return sentences if len(left) <= _MOST else (*sentences, f"and so do {len(left) - _MOST} more tensors")
 
     def _survivors(self) -> list[Tensor]:
         return [tensor for lent in self.lent if (tensor := lent()) is not None]
@@ -92,24 +107,24 @@ def _is_library(kind: type) -> bool:
     return kind is object or kind.__module__.startswith(_LIBRARIES) or kind.__module__ == "torch"
 
 
-def _drop(item: Any, depth: int, own: list[Any]) -> None:
+def _drop(item: Any, depth: int) -> None:
     """Take ``item`` out of the caches and new entries that hold it."""
-    for holder in gc.get_referrers(item):
-        if any(holder is mine for mine in own) or isinstance(holder, FrameType) or depth == 0:
+    for holder in gc.get_referrers(item) if depth else ():
+        if isinstance(holder, FrameType):
             continue
         if isinstance(holder, _Cache):
             holder.cache_clear()
         elif type(holder).__name__ == "_lru_list_elem" or isinstance(holder, tuple):
-            _drop(holder, depth - 1, [*own, holder])
+            _drop(holder, depth - 1)
         elif isinstance(holder, dict):
-            _drop_from(holder, item, depth, own)
+            _drop_from(holder, item)
         elif isinstance(holder, (list, deque)):
             _without(holder, item)
         elif isinstance(holder, set):
             holder.discard(item)
 
 
-def _drop_from(holder: dict[Any, Any], item: Any, depth: int, own: list[Any]) -> None:
+def _drop_from(holder: dict[Any, Any], item: Any) -> None:
     owners = [owner for owner in gc.get_referrers(holder) if isinstance(owner, _Cache)]
     for owner in owners:
         owner.cache_clear()
