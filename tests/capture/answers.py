@@ -8,7 +8,8 @@ import torch
 from torch._ops import OpOverload
 from torch.utils._pytree import tree_flatten
 
-from torchstat_cli.capture.dispatch.memo import Entry, Memo
+from torchstat_cli.capture.dispatch.keys import Call
+from torchstat_cli.capture.dispatch.memo import Memo
 from torchstat_cli.capture.dispatch.meta_kernels import CORRECTIONS
 from torchstat_cli.records import OpRecord
 
@@ -45,17 +46,9 @@ class CheckingMemo(Memo):
         self.checked = 0
         self.differences: list[str] = []
 
-    def repeat(
-        self, entry: Entry, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[torch.Tensor]
-    ) -> tuple[OpRecord, Any]:
+    def run(self, call: Call) -> tuple[OpRecord, Any]:
         """The memo's own answer, after it was compared with torch's."""
-        return self._compared(super().repeat(entry, func, args, kwargs, tensors), func, args, kwargs)
-
-    def first(
-        self, key: Any, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[torch.Tensor]
-    ) -> tuple[OpRecord, Any]:
-        """The memo's own answer, after it was compared with torch's."""
-        return self._compared(super().first(key, func, args, kwargs, tensors), func, args, kwargs)
+        return self._compared(super().run(call), call.func, call.args, call.kwargs)
 
     def _compared(
         self, told: tuple[OpRecord, Any], func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]

@@ -93,3 +93,44 @@ def test_cycles_of_the_model_are_no_leftovers() -> None:
             return result
 
     assert ms.profile(Cyclic(4, 4), ROWS).provenance.notices == ()
+
+
+class Converting(nn.Module):
+    """Asks its own tensors for what they are already, which torch answers with the very same tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch.ones(4))
+        self.register_buffer("calls", torch.zeros((), dtype=torch.int64), persistent=False)
+        self.plain = torch.ones(4)
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """Also counts its calls in place, as normalization does in training."""
+        self.calls.add_(1)
+        return rows.float() * self.scale.to(rows.device) + self.plain.contiguous()
+
+
+def test_meta_tensors_of_the_model_stay_where_an_operator_hands_them_back() -> None:
+    with torch.device("meta"):
+        model = Converting()
+    before = {name: id(value) for name, value in (*model.named_buffers(), ("plain", model.plain))}
+    for _ in range(2):
+        assert ms.profile(model, ROWS.to("meta")).total.flops == 8  # a product and a sum of 4
+    assert {name: id(value) for name, value in (*model.named_buffers(), ("plain", model.plain))} == before
+
+
+def test_meta_inputs_stay_in_the_callers_containers() -> None:
+    with torch.device("meta"):
+        model, rows = Converting(), torch.ones(1, 4)
+    batch, batches = {"rows": rows}, [rows]
+    ms.profile(model, kwargs=batch)
+    ms.profile(model, *batches)
+    assert batch["rows"] is batches[0] is rows
+
+
+def test_running_statistics_of_a_model_on_meta_stay() -> None:
+    with torch.device("meta"):
+        model = nn.Sequential(nn.BatchNorm1d(4))
+    before = {name: id(value) for name, value in model.state_dict(keep_vars=True).items()}
+    ms.profile(model, torch.ones(2, 4, device="meta"), mode="train")
+    assert {name: id(value) for name, value in model.state_dict(keep_vars=True).items()} == before

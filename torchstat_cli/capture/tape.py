@@ -114,15 +114,8 @@ class OperatorTape(TorchDispatchMode):
                     inside = self.transients.of(func, args, kwargs, record)
                 self.liveness.after(record, module, result, inside)
         if self.lent is not None:
-            self._lend(result)
+            _lend(result, (*args, *kwargs.values()), self.lent)
         return result
-
-    def _lend(self, result: Any) -> None:
-        if isinstance(result, torch.Tensor):
-            self.lent.append(ref(result))  # type: ignore[union-attr]  # the caller asked
-        elif isinstance(result, (tuple, list)):
-            for part in result:
-                self._lend(part)
 
     def begin_phase(self) -> None:
         """Count operators afresh, in a phase of their own; ``events`` are those of the current phase."""
@@ -163,6 +156,18 @@ class OperatorTape(TorchDispatchMode):
 
 def _run_view(call: Call) -> Outcome:
     return call.traits.view, call.func(*call.args, **call.kwargs)
+
+
+def _lend(result: Any, given: tuple[Any, ...], lent: list[ref[torch.Tensor]]) -> None:
+    """Note what an operator made; a tensor that it was given and hands back may be the model's own."""
+    if isinstance(result, torch.Tensor):
+        for argument in given:
+            if argument is result:
+                return
+        lent.append(ref(result))
+    elif isinstance(result, (tuple, list)):
+        for part in result:
+            _lend(part, given, lent)
 
 
 def _goes_on(condition: Any, rounds: int) -> bool:
