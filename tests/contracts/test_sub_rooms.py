@@ -64,7 +64,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
     "report": {
         "terminal": set(),
         "width": set(),
-        "names": {"width"},
+        "names": set(),
         "layout": {"width"},
         "writing": {"terminal"},
         "listing": {"layout", "terminal", "width"},
