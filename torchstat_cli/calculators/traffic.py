@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 
-from torchstat_cli.calculators.counting import argument, tensors_of
+from torchstat_cli.calculators.counting import argument, broadcast, tensors_of
 from torchstat_cli.calculators.memory_access import (
     BAGS,
     CREATION,
@@ -127,12 +127,10 @@ def _places(op: OpRecord, name: str, target: TensorRecord) -> int:
     if any(index.dtype in ("bool", "uint8") for index in indices):
         return target.numel if given == 1 else given
     # values may be broadcast over the indexed places: indices broadcast together, the other axes stay whole
-    rank = max(len(index.shape) for index in indices)
-    padded = [(1,) * (rank - len(index.shape)) + index.shape for index in indices]
-    chosen = prod(max(sizes) for sizes in zip(*padded, strict=True))
+    chosen = prod(broadcast(*(index.shape for index in indices)))
     slots: tuple[object, ...] = op.arguments["indices"]
     kept = [size for axis, size in enumerate(target.shape) if axis >= len(slots) or slots[axis] is None]
-    return int(chosen * prod(kept))
+    return chosen * prod(kept)
 
 
 def allocated(op: OpRecord) -> int:
