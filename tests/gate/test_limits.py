@@ -34,6 +34,8 @@ FLOPS, MEMORY = METRICS["flops"], METRICS["memory"]
         ("2.5k", FLOPS, Ceiling(2_500)),
         ("11_689_512", FLOPS, Ceiling(11_689_512)),
         (1234, FLOPS, Ceiling(1234)),
+        (0, FLOPS, Ceiling(0)),
+        ("0", FLOPS, Ceiling(0)),
         ("64 MiB", MEMORY, Ceiling(64 * 1024**2)),
         ("64 mb", MEMORY, Ceiling(64_000_000)),
         ("+1 kB", MEMORY, AbsoluteGrowth(1000)),

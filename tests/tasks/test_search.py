@@ -46,6 +46,13 @@ def test_nothing_fits() -> None:
     assert tried == [1]
 
 
+def test_a_peak_that_equals_the_budget_fits() -> None:
+    """Every size does, so that the search goes on to the limit."""
+    simulate, tried = points(lambda size: 50)
+    assert largest(search_largest(simulate, 50, limit=100)) == 100
+    assert tried == [1, 2, 4, 8, 16, 32, 64, 100]
+
+
 def test_the_limit_ends_the_search() -> None:
     simulate, tried = points(lambda size: 1)
     assert largest(search_largest(simulate, 50, limit=100)) == 100

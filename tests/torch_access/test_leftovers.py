@@ -12,6 +12,7 @@ from torch import nn
 
 import torchstat_cli as ms
 from tests.torch_access import leaky
+from torchstat_cli.errors import ForwardError
 
 ROWS = torch.ones(1, 4)
 
@@ -59,7 +60,7 @@ def test_real_entries_of_the_users_own_calls_stay() -> None:
 
 
 def test_a_run_that_raises_is_healed_too() -> None:
-    with pytest.raises(ms.errors.ForwardError):
+    with pytest.raises(ForwardError):
         ms.profile(leaky.Failing(), ROWS)
     assert leaky.CACHE == {"before": 1}
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 import torchstat_cli as ms
 from tests.capture.modules import LINEAR, ROWS, Custom, linear
 from torchstat_cli.capture.emulation.autocast import autocast_on_meta
+from torchstat_cli.errors import ForwardError
 
 CPU = torch.device("cpu")
 COLUMNS = ("madds", "flops", "mem_read", "mem_write", "memory")
@@ -131,7 +132,7 @@ def test_torch_is_as_before_afterwards_also_when_the_region_raises() -> None:
         raise KeyError
 
     functions = [torch.set_autocast_enabled, torch.get_autocast_dtype, nn.functional.linear, Tensor.matmul]
-    with pytest.raises(ms.errors.ForwardError):
+    with pytest.raises(ForwardError):
         ms.profile(Custom(fails, inner=linear()), ROWS, device="meta")
     assert not torch.is_autocast_enabled("cpu")
     assert functions == [torch.set_autocast_enabled, torch.get_autocast_dtype, nn.functional.linear, Tensor.matmul]
@@ -156,5 +157,5 @@ def test_device_without_autocast_is_refused_as_ever() -> None:
         with torch.autocast("nonsense"):
             return module.inner(x)
 
-    with warnings.catch_warnings(), pytest.raises(ms.errors.ForwardError, match="nonsense"):
+    with warnings.catch_warnings(), pytest.raises(ForwardError, match="nonsense"):
         ms.profile(Custom(forward, inner=linear()), ROWS, device="meta")
