@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from torchstat_cli.torch_access.holders import Kind
 from torchstat_cli.torch_access.reach import Held, Reach
+from torchstat_cli.torch_access.trees import items_of
 
 _LIBRARIES = ("torch.", "builtins")
 _NOT_FOLLOWED = (type, ModuleType, FunctionType, nn.Module, str)
@@ -91,16 +92,16 @@ class Leftovers:
 
 def _holds_any(held: Held, keys: set[int]) -> bool:
     kind: Kind = held.kind
-    return kind.holds_objects and any(_leads_to(item, keys) for item in kind.read(held.holder))
+    return kind.holds_objects and any(_leads_to(item, keys, _DEPTH) for item in kind.read(held.holder))
 
 
-def _leads_to(item: Any, keys: set[int]) -> bool:
+def _leads_to(item: Any, keys: set[int], depth: int) -> bool:
     """Whether a new item of a container is, or contains, what was lent."""
     if id(item) in keys:
         return True
-    if isinstance(item, (tuple, list, set, frozenset, deque)):
-        return any(_leads_to(part, keys) for part in item if part is not item)
-    return isinstance(item, dict) and any(_leads_to(part, keys) for part in item.values() if part is not item)
+    if not depth or not isinstance(item, (tuple, list, set, frozenset, dict)):
+        return False
+    return any(_leads_to(part, keys, depth - 1) for part in items_of(item))
 
 
 def _is_library(kind: type) -> bool:
