@@ -113,8 +113,8 @@ def interrupted(call: Callable[[nn.Module], Any], delay: float) -> str:
                 raise KeyboardInterrupt
 
             signal.signal(signal.SIGALRM, interrupt)
-            signal.setitimer(signal.ITIMER_REAL, delay)
             try:  # a context manager of Python's own could be interrupted on its way out
+                signal.setitimer(signal.ITIMER_REAL, delay)
                 call(model)
                 signal.setitimer(signal.ITIMER_REAL, 0)
                 time.sleep(0.01)  # one that was put off comes now
