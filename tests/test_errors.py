@@ -8,7 +8,7 @@ import re
 import pytest
 
 from torchstat_cli import errors
-from torchstat_cli.errors import EjectedError, ForwardError, ModelstatError, SelectionError, cleaned, quoted
+from torchstat_cli.errors import EjectedError, ForwardError, ModelstatError, SelectionError
 
 ALL = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, ModelstatError)]
 
@@ -33,41 +33,6 @@ def test_documented_tree_is_the_real_one() -> None:
             drawn[match[2]] = above[-1][1] if above else "Exception"
             above.append((len(match[1]), match[2]))
     assert drawn == {kind.__name__: kind.__mro__[1].__name__ for kind in ALL}
-
-
-def nested(depth: int) -> list[object]:
-    value: list[object] = []
-    for _ in range(depth):
-        value = [value]
-    return value
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        ("short", "'short'"),
-        (3.5, "3.5"),
-        ("x" * 58, f"'{'x' * 58}'"),
-        ("x" * 59, f"'{'x' * 56}..."),
-        ("x" * 10**6, f"'{'x' * 56}..."),
-        (["x"] * 10**6, f"{(chr(39) + 'x' + chr(39) + ', ').join(['[', *[''] * 11])}'..."),
-        ("\x1b[2J\u202e", "'\\x1b[2J\\u202e'"),
-        (16**5000, "a number of too many digits"),
-        ({"a": 16**5000}, "a value with a number of too many digits"),
-        (nested(10**5), "a value nested too deeply"),
-    ],
-    ids=range(10),
-)
-def test_a_quoted_value_is_short_and_printable(value: object, text: str) -> None:
-    assert quoted(value) == text
-    assert len(text) <= 60
-
-
-def test_a_cleaned_name_is_short_and_printable() -> None:
-    assert cleaned("vit_tiny") == "vit_tiny"
-    assert cleaned("\x1b[2J\na") == "\\x1b[2J\\na"
-    assert cleaned("x" * 10**6) == "x" * 57 + "..."
-    assert cleaned("\n" * 10**6, 10) == "\\n\\n\\n\\..."
 
 
 def test_forward_error_knows_where() -> None:

@@ -6,11 +6,13 @@ import pytest
 
 from torchstat_cli.foreign_text import (
     MOST_CHARACTERS,
+    cleaned,
     first_line_of,
     message_of,
     named,
     one_line,
     printable,
+    quoted,
     shown,
     text_of,
 )
@@ -124,3 +126,38 @@ def test_a_value_is_shown_whatever_its_code_does() -> None:
     assert shown("a\n") == "'a\\n'"
     assert shown(Broken()) == "a Broken"
     assert len(shown("x" * 1_000_000)) == MOST_CHARACTERS + 2
+
+
+def nested(depth: int) -> list[object]:
+    value: list[object] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("short", "'short'"),
+        (3.5, "3.5"),
+        ("x" * 58, f"'{'x' * 58}'"),
+        ("x" * 59, f"'{'x' * 56}..."),
+        ("x" * 10**6, f"'{'x' * 56}..."),
+        (["x"] * 10**6, f"{(chr(39) + 'x' + chr(39) + ', ').join(['[', *[''] * 11])}'..."),
+        ("\x1b[2J\u202e", "'\\x1b[2J\\u202e'"),
+        (16**5000, "a number of too many digits"),
+        ({"a": 16**5000}, "a value with a number of too many digits"),
+        (nested(10**5), "a value nested too deeply"),
+    ],
+    ids=range(10),
+)
+def test_a_quoted_value_is_short_and_printable(value: object, text: str) -> None:
+    assert quoted(value) == text
+    assert len(text) <= 60
+
+
+def test_a_cleaned_name_is_short_and_printable() -> None:
+    assert cleaned("vit_tiny") == "vit_tiny"
+    assert cleaned("\x1b[2J\na") == "\\x1b[2J\\na"
+    assert cleaned("x" * 10**6) == "x" * 57 + "..."
+    assert cleaned("\n" * 10**6, 10) == "\\n\\n\\n\\..."

@@ -21,27 +21,6 @@ ModelstatError
 
 from __future__ import annotations
 
-_LONGEST_QUOTE = 60  # characters of a wrong value in a message
-
-
-def quoted(value: object) -> str:
-    """A wrong value as messages show it: its ``repr`` without control characters, cut at 60 characters."""
-    # Of a long text or list the beginning is enough, and cheap.
-    start = value[: _LONGEST_QUOTE + 1] if isinstance(value, (str, bytes, list, tuple)) else value
-    try:
-        text = repr(start)
-    except ValueError:  # Python writes no integer of more than 4300 digits
-        return "a number of too many digits" if isinstance(value, int) else "a value with a number of too many digits"
-    except RecursionError:
-        return "a value nested too deeply"
-    return text if len(text) <= _LONGEST_QUOTE else f"{text[: _LONGEST_QUOTE - 3]}..."
-
-
-def cleaned(name: str, longest: int = _LONGEST_QUOTE) -> str:
-    """A name as messages show it without quotes: no control characters, cut where it is long."""
-    text = name if name.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in name[: longest + 1])
-    return text if len(text) <= longest else f"{text[: longest - 3]}..."
-
 
 class ModelstatError(Exception):
     """Something the user can mend: one sentence with the cause, and a remedy.

@@ -10,6 +10,7 @@ import re
 MOST_CHARACTERS = 1000
 """Of a message that is quoted; torch's own sentences are shorter."""
 
+_LONGEST_QUOTE = 60  # characters of a wrong value in a message
 _COMMAND = re.compile(r"^(\s*):(?=:)|(?<=#)#(?=\[)")
 
 
@@ -18,11 +19,14 @@ def printable(text: str) -> str:
 
     GitHub obeys ``::error::`` at the start of a line and ``##[error]`` anywhere in it.
     """
-    if not text.isprintable():
-        text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    text = _escaped(text)
     if "::" in text or "##[" in text:
         text = _COMMAND.sub(lambda found: found[0].translate(_SIGNS), text)
     return text
+
+
+def _escaped(text: str) -> str:
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 _SIGNS = {ord(":"): "\\x3a", ord("#"): "\\x23"}
@@ -71,3 +75,25 @@ def shown(value: object) -> str:
         return one_line(repr(value))
     except BaseException:  # as above
         return f"a {type(value).__name__}"
+
+
+def quoted(value: object) -> str:
+    """A wrong value as messages show it: its ``repr`` without control characters, cut at 60 characters."""
+    # Of a long text or list the beginning is enough, and cheap.
+    start = value[: _LONGEST_QUOTE + 1] if isinstance(value, (str, bytes, list, tuple)) else value
+    try:
+        text = repr(start)
+    except ValueError:  # Python writes no integer of more than 4300 digits
+        return "a number of too many digits" if isinstance(value, int) else "a value with a number of too many digits"
+    except RecursionError:
+        return "a value nested too deeply"
+    return _cut(text, _LONGEST_QUOTE)
+
+
+def cleaned(name: str, longest: int = _LONGEST_QUOTE) -> str:
+    """A name as messages show it without quotes: no control characters, cut where it is long."""
+    return _cut(name if name.isprintable() else _escaped(name[: longest + 1]), longest)
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."

@@ -17,7 +17,7 @@ ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "foreign_text": set(),
     "version": set(),
-    "units": {"errors"},
+    "units": {"foreign_text"},
     "records": set(),
     "devices": {"errors"},
     "torch_access": {"errors", "foreign_text"},

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from torchstat_cli.errors import ConfigError, UsageError, cleaned, quoted
+from torchstat_cli.errors import ConfigError, UsageError
+from torchstat_cli.foreign_text import cleaned, quoted
 from torchstat_cli.gate.config_table import TableReader, closest
 from torchstat_cli.gate.limits import Limit, parse_limits
 from torchstat_cli.gate.metrics import METRICS, SUMMED_METRICS

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from torchstat_cli.errors import ConfigError, quoted
+from torchstat_cli.errors import ConfigError
+from torchstat_cli.foreign_text import quoted
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
-from torchstat_cli.errors import ConfigError, quoted
+from torchstat_cli.errors import ConfigError
+from torchstat_cli.foreign_text import quoted
 from torchstat_cli.gate.metrics import Metric
 from torchstat_cli.units import LARGEST, parse_quantity
 

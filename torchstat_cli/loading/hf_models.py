@@ -14,8 +14,8 @@ from typing import Any
 
 from torch import nn
 
-from torchstat_cli.errors import SpecError, quoted
-from torchstat_cli.foreign_text import one_line, text_of
+from torchstat_cli.errors import SpecError
+from torchstat_cli.foreign_text import one_line, quoted, text_of
 from torchstat_cli.loading.builders import refuse_weights
 from torchstat_cli.loading.factories import build_module, location
 from torchstat_cli.loading.failures import describe, import_remedy, root_cause, suggestion

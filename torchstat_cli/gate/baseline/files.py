@@ -7,7 +7,8 @@ import os
 import tempfile
 from pathlib import Path
 
-from torchstat_cli.errors import BaselineError, OutputError, cleaned
+from torchstat_cli.errors import BaselineError, OutputError
+from torchstat_cli.foreign_text import cleaned
 from torchstat_cli.gate.baseline.json import Baseline, read_baseline, write_baseline
 from torchstat_cli.gate.baseline.snapshot import Snapshot
 

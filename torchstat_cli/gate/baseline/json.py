@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from torchstat_cli.errors import quoted
+from torchstat_cli.foreign_text import quoted
 from torchstat_cli.gate.baseline.snapshot import Conditions, Snapshot
 from torchstat_cli.gate.layer_groups import Group
 

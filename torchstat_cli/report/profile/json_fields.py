@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeGuard
 
-from torchstat_cli.errors import BaselineError, quoted
+from torchstat_cli.errors import BaselineError
+from torchstat_cli.foreign_text import quoted
 from torchstat_cli.records import Shape
 from torchstat_cli.units import LARGEST
 
