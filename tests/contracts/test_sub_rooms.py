@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import ast
-import re
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tests.contracts.test_imports import PACKAGE, run_time_imports
+from tests.contracts.test_imports import PACKAGE, named_imports, run_time_imports
 
 # By room, from the ground up: what each of its folders and files imports of the room, always what stands above it.
 INSIDE: dict[str, dict[str, set[str]]] = {
@@ -83,20 +81,7 @@ FOLDERS = sorted({path.parent.relative_to(PACKAGE).as_posix() for path in PACKAG
 @cache
 def imports_of(path: Path) -> set[str]:
     """Dotted names that a file imports, by statements and by names in strings."""
-    return run_time_imports(path) | names_in_strings(ast.parse(path.read_text()), path.parent)
-
-
-def names_in_strings(tree: ast.AST, folder: Path) -> set[str]:
-    """Modules of this package that strings name: in full, up to a computed end, or as the keys of ``_HOMES``."""
-    found: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if re.fullmatch(rf"{PACKAGE.name}(\.\w+)+\.?", node.value):
-                found.add(node.value.removesuffix("."))
-        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_HOMES":
-            package = ".".join(folder.relative_to(PACKAGE.parent).parts)
-            found |= {f"{package}.{home}" for home in ast.literal_eval(node.value)}
-    return found
+    return run_time_imports(path) | named_imports(path)
 
 
 @cache
@@ -155,19 +140,6 @@ def circle_in(graph: dict[str, set[str]]) -> list[str]:
 def test_the_checker_sees_circles() -> None:
     assert circle_in({"a": {"b"}, "b": {"c"}, "c": set()}) == []
     assert circle_in({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == ["a", "b", "c"]
-
-
-@pytest.mark.parametrize(
-    ("code", "names"),
-    [
-        ('import_module(f"torchstat_cli.report.profile.formats.{name}")', {"torchstat_cli.report.profile.formats"}),
-        ('files("torchstat_cli.report")', {"torchstat_cli.report"}),
-        ('_HOMES = {"nodes.listing": ("a", "b")}', {"torchstat_cli.activations.nodes.listing"}),
-        ('print("see torchstat_cli.report")', set()),
-    ],
-)
-def test_the_checker_sees_names_in_strings(code: str, names: set[str]) -> None:
-    assert names_in_strings(ast.parse(code), PACKAGE / "activations") == names
 
 
 def test_the_checker_tells_entries_apart() -> None:
