@@ -81,6 +81,21 @@ def test_what_cannot_be_taken_back_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     assert "1x4" in notice
 
 
+def test_every_new_entry_of_a_cache_elsewhere_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere: Any = type(sys)("elsewhere_of_a_test")
+    elsewhere.cache = {"before": 1}
+    monkeypatch.setitem(sys.modules, elsewhere.__name__, elsewhere)
+
+    class Caching(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            for size in range(1, 7):
+                sys.modules["elsewhere_of_a_test"].cache[size] = x.new_ones(size)  # type: ignore[attr-defined]
+            return super().forward(x)
+
+    assert ms.profile(Caching(4, 4), ROWS).provenance.notices == ()
+    assert elsewhere.cache == {"before": 1}
+
+
 def test_ordinary_models_leave_nothing() -> None:
     assert ms.profile(nn.Sequential(nn.Linear(4, 4), nn.ReLU()), ROWS).provenance.notices == ()
 

@@ -67,9 +67,8 @@ class Leftovers:
         keys = set(map(id, survivors))
         self._restore(keys)
         del survivors
-        for tensor in self._survivors()[:_MOST]:
-            _drop(tensor, _DEPTH)
-            del tensor
+        for lent in [lent for lent in self.lent if lent() is not None][:_MOST]:
+            _drop(lent(), _DEPTH)  # no list holds the tensors here: it would be taken for one that keeps them
         gc.collect()
         left = self._survivors()
         sentences = tuple(dict.fromkeys(_sentence(tensor) for tensor in left[:_MOST]))
