@@ -11,7 +11,7 @@ import gc
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, MutableSequence
-from types import CellType, FrameType, FunctionType, ModuleType
+from types import CellType, FrameType, FunctionType, GeneratorType, ModuleType
 from typing import Any
 from weakref import ref
 
@@ -23,6 +23,7 @@ from torchstat_cli.torch_access.trees import items_of
 
 _LIBRARIES = ("torch.", "builtins")
 _NOT_FOLLOWED = (type, ModuleType, FunctionType, nn.Module, str)
+_MACHINERY: tuple[type, ...] = (FrameType, GeneratorType, type(iter([])))  # of the search itself
 _DEPTH = 3  # steps from a tensor to whatever holds it
 _MOST = 8  # tensors that are looked for one by one: each takes a look at every object of the process
 
@@ -70,9 +71,10 @@ class Leftovers:
         for lent in [lent for lent in self.lent if lent() is not None][:_MOST]:
             _drop(lent(), _DEPTH)  # no list holds the tensors here: it would be taken for one that keeps them
         gc.collect()
-        left = self._survivors()
-        sentences = tuple(dict.fromkeys(_sentence(tensor) for tensor in left[:_MOST]))
-        return sentences if len(left) <= _MOST else (*sentences, f"and so do {len(left) - _MOST} more tensors")
+        left = [lent for lent in self.lent if lent() is not None]
+        sentences = [_sentence(lent) for lent in left[:_MOST]]
+        more = [f"and so do {len(left) - _MOST} more tensors"] if len(left) > _MOST else []
+        return tuple(dict.fromkeys((*sentences, *more)))
 
     def _survivors(self) -> list[Tensor]:
         return [tensor for lent in self.lent if (tensor := lent()) is not None]
@@ -110,7 +112,7 @@ def _is_library(kind: type) -> bool:
 def _drop(item: Any, depth: int) -> None:
     """Take ``item`` out of the caches and new entries that hold it."""
     for holder in gc.get_referrers(item) if depth else ():
-        if isinstance(holder, FrameType):
+        if isinstance(holder, _MACHINERY):
             continue
         if isinstance(holder, _Cache):
             holder.cache_clear()
@@ -141,15 +143,16 @@ def _without(holder: MutableSequence[Any], item: Any) -> None:
         del holder[index]
 
 
-def _sentence(tensor: Tensor) -> str:
-    shape = "x".join(map(str, tensor.shape)) or "()"
+def _sentence(lent: ref[Tensor]) -> str:
+    tensor = lent()
+    shape = "()" if tensor is None else "x".join(map(str, tensor.shape)) or "()"
     places = ", ".join(dict.fromkeys(_places(tensor, _DEPTH))) or "an object that cannot be named"
     return f"a tensor of the run ({shape}) lives on in {places}: clear it before the next real call"
 
 
 def _places(item: Any, depth: int) -> Iterator[str]:
     for holder in gc.get_referrers(item):
-        if isinstance(holder, FrameType) or depth == 0:
+        if isinstance(holder, _MACHINERY) or depth == 0:
             continue
         if isinstance(holder, dict):
             names = [key for key, value in holder.items() if value is item]
