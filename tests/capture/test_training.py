@@ -274,3 +274,21 @@ def test_mistakes_get_a_clear_sentence(name: str) -> None:
     with pytest.raises(kind, match=words) as caught:
         trained(model, torch.zeros(3, 8), **options)
     assert getattr(caught.value, "hint", None)
+
+
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+def test_module_among_the_inputs_trains_and_stays_as_it_was(device: str) -> None:
+    """Its own weight and the model's, on 3 rows of 4: one forward product each; two gradients of the first (its input
+    wants none) and the second, whose input does.
+    """
+
+    class Taking(nn.Linear):
+        def forward(self, rows: Tensor, first: nn.Module) -> Tensor:
+            return super().forward(first(rows))
+
+    first, model = nn.Linear(4, 4), Taking(4, 4)
+    before = {name: (id(value), value.device.type) for name, value in first.named_parameters()}
+    total = ms.profile(model, torch.zeros(3, 4), first, train=True, device=device).total
+    assert total.madds == (2 + 3) * 3 * 4 * 4
+    assert {name: (id(value), value.device.type) for name, value in first.named_parameters()} == before
+    assert all(type(value) is nn.Parameter and value.grad is None for value in first.parameters())

@@ -24,6 +24,7 @@ from torchstat_cli.capture.instrumentation.registries import ModuleRegistries
 from torchstat_cli.capture.tape import Knows, OperatorTape
 from torchstat_cli.capture.values.known import KnownValues
 from torchstat_cli.capture.values.literals import literals_keep_values
+from torchstat_cli.capture.values.store import ValueStore
 from torchstat_cli.capture.values.twins import copy_parameters, copy_state, put_on_meta
 from torchstat_cli.errors import ForwardError, InputError, UsageError
 from torchstat_cli.foreign_text import class_of, first_line_of
@@ -185,11 +186,7 @@ def prepared_run(
     Raises:
         InputError: an input cannot be counted.
     """
-    if any(tensor.is_nested and tensor.layout is torch.strided for tensor in tensors_in((args, kwargs))):
-        raise InputError(
-            "an input is a nested tensor of the strided layout, which has no shape to count by",
-            "make it with layout=torch.jagged, or pad it",
-        )
+    _refuse_strided_nested((args, kwargs))
     values = KnownValues(assume=assume) if on_meta else None
     session = Session(model, knows, memo=memo, values=values)
     paused = [tape for tape in _open.tapes if not tape.paused]
@@ -203,12 +200,8 @@ def prepared_run(
         reach = stack.enter_context(untouched(modules, [inputs]))
         stack.enter_context(plain_flex_attention())
         if values is not None:
-            home = home_of(model)
-            stack.enter_context(autocast_on_meta(home))
-            stack.enter_context(types_as_at_home(home))
-            session.note_twins(put_on_meta(reach, values.store, lent))
-            stack.enter_context(literals_keep_values(values.store))
             session.tape.lent = lent
+            stack.enter_context(_on_meta(session, reach, values.store, home_of(model)))
         else:
             copy_state(reach)
         if learns:
@@ -221,8 +214,30 @@ def prepared_run(
             yield PreparedRun(session, model, *inputs)
 
 
+def _refuse_strided_nested(inputs: Any) -> None:
+    if any(tensor.is_nested and tensor.layout is torch.strided for tensor in tensors_in(inputs)):
+        raise InputError(
+            "an input is a nested tensor of the strided layout, which has no shape to count by",
+            "make it with layout=torch.jagged, or pad it",
+        )
+
+
+@contextmanager
+def _on_meta(session: Session, reach: Reach, store: ValueStore, home: torch.device) -> Iterator[None]:
+    """All that the run can reach lies on meta, and meta answers as ``home`` does."""
+    with autocast_on_meta(home), types_as_at_home(home):
+        session.note_twins(put_on_meta(reach, store, session.tape.lent))
+        with literals_keep_values(store):
+            yield
+
+
 def _without_gradient(tensor: torch.Tensor) -> torch.Tensor:
-    """The same memory as a leaf of its own, with a gradient of its own; integers, whose values may be known, stay."""
+    """The same memory as a leaf of its own, with a gradient of its own.
+
+    Integers, whose values may be known, stay; and parameters, which a module among the inputs has, are copies already.
+    """
+    if isinstance(tensor, nn.Parameter):
+        return tensor
     return tensor.detach().requires_grad_(tensor.requires_grad) if tensor.is_floating_point() else tensor
 
 
