@@ -227,8 +227,11 @@ def _on_meta(session: Session, reach: Reach, store: ValueStore, home: torch.devi
     """All that the run can reach lies on meta, and meta answers as ``home`` does."""
     with autocast_on_meta(home), types_as_at_home(home):
         session.note_twins(put_on_meta(reach, store, session.tape.lent))
-        with literals_keep_values(store):
-            yield
+        try:
+            with literals_keep_values(store):
+                yield
+        finally:
+            store.clear()
 
 
 def _without_gradient(tensor: torch.Tensor) -> torch.Tensor:

@@ -32,6 +32,11 @@ class ValueStore:
         self._originals: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # tensors that live on, and their twins
         self._twins: dict[int, tuple[weakref.ref[torch.Tensor], torch.Tensor]] = {}
 
+    def clear(self) -> None:
+        """Let go of every tensor: at the end of a run, so that none waits for the garbage collector."""
+        for held in (self._known, self._originals, self._twins):
+            held.clear()
+
     # --- values ------------------------------------------------------------------------------------------------------
 
     def __len__(self) -> int:
