@@ -58,6 +58,8 @@ def items_of(value: Any) -> list[Any]:
 
     They are asked of the base class: one with methods of its own may refuse to be measured, or walk differently.
     """
+    if type(value) is tuple or type(value) is list:
+        return [*value]
     if isinstance(value, OrderedDict):
         return [item for _, item in OrderedDict.items(value)]
     if isinstance(value, dict):
