@@ -71,8 +71,7 @@ class _Seconds(click.FloatRange):
 @click.option("--show-config", is_flag=True, help="Print what is configured, and where, and stop.")
 @click.option("-q", "--failures", "quiet", is_flag=True, help="Failures only.")
 @click.option("-v", "--verbose", is_flag=True, help="Every metric of every model.")
-@click.pass_context
-def command(context: click.Context, /, **options: Any) -> None:
+def command(**options: Any) -> int:
     """Fail when a model costs more than it may, and say which layers and why.
 
     MODEL is a configured name or a MODULE:FACTORY spec; none means every configured model. Checking a model runs its
@@ -87,8 +86,8 @@ def command(context: click.Context, /, **options: Any) -> None:
         from torchstat_cli.report.verdict.config import render_config
 
         click.echo(render_config(settings.config, entries), nl=False)
-        return
-    context.exit(_check(settings, entries))
+        return 0
+    return _check(settings, entries)
 
 
 @dataclass(frozen=True)

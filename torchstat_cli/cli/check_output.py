@@ -81,14 +81,14 @@ def publish(publication: Publication, output: Output) -> None:
     """
     for text in publication.notices:
         notice(text)
-    write(publication.text)
+    write(publication.text, None, results())
     for problem, remedy in publication.problems:
         complain(problem, remedy)
     click.echo(publication.annotations, err=True, nl=False)
     if output.summary:
         _append(publication.summary, output.summary)
     for text, file in publication.files:
-        write(text, file)
+        write(text, file, results())
 
 
 def _rendered(verdict: Verdict, form: str, style: TextStyle, folder: str) -> str:

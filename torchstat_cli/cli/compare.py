@@ -8,6 +8,7 @@ import click
 
 from torchstat_cli.cli.messages import notice
 from torchstat_cli.cli.options import output_options
+from torchstat_cli.cli.streams import results
 from torchstat_cli.errors import ModelstatError, UsageError
 from torchstat_cli.gate.config import ModelEntry
 from torchstat_cli.records import Profile
@@ -39,7 +40,7 @@ def command(
     comparison = compare_profiles(*profiles, names=(before, after))
     for caution in comparison.cautions:
         notice(f"not quite comparable, {caution}")
-    write(render_comparison(comparison, form, top), output)
+    write(render_comparison(comparison, form, top), output, results())
 
 
 def _profiles(names: tuple[str, str], inputs: tuple[str, ...], mode: str) -> tuple[Profile, Profile]:

@@ -7,8 +7,9 @@ from typing import Any
 import click
 
 from torchstat_cli.cli.messages import notice
-from torchstat_cli.cli.options import foreign_code, model_options, output_options, run_options, training
+from torchstat_cli.cli.options import model_options, output_options, run_options, training
 from torchstat_cli.cli.progress import counting
+from torchstat_cli.cli.streams import foreign_code, results
 from torchstat_cli.errors import UsageError
 
 
@@ -60,38 +61,32 @@ def command(
     if inputs_from:
         raise UsageError("ready inputs cannot be made larger", "give shapes with --input instead of --inputs")
     nbytes, known = _memory(budget, gpu)
-    from torchstat_cli.loading import parse_arguments, parse_input
-    from torchstat_cli.tasks.fit import FitRequest, fit_spec
-    from torchstat_cli.tasks.settings import Settings, floating_dtype
+    with foreign_code():
+        from torchstat_cli.loading import parse_arguments, parse_input
+        from torchstat_cli.tasks.fit import FitRequest, fit_spec
+        from torchstat_cli.tasks.settings import Settings, floating_dtype
 
-    settings = Settings(
-        device=device,
-        dtype=floating_dtype(dtype) if dtype else None,
-        mode="train" if train else mode,  # type: ignore[arg-type]
-        memory=True,
-        attention="flash" if known and attention == "auto" else attention,  # what torch takes on a GPU where it can
-        training=training(train, optimizer, loss, autocast, accumulate),
-    )
-    request = FitRequest(
-        budget=nbytes,
-        vary=vary,
-        limit=limit,
-        device=known.name if known else None,
-        source=known.source if known else None,
-    )
-    with foreign_code(), counting("simulating") as tried:
-        result, notes = fit_spec(
-            model,
-            tuple(map(parse_input, inputs)),
-            settings,
-            request,
-            parse_arguments(arguments),
-            online=online,
-            tried=tried,
+        settings = Settings(
+            device=device,
+            dtype=floating_dtype(dtype) if dtype else None,
+            mode="train" if train else mode,  # type: ignore[arg-type]
+            memory=True,
+            attention="flash" if known and attention == "auto" else attention,  # what torch takes on a GPU if it can
+            training=training(train, optimizer, loss, autocast, accumulate),
         )
+        request = FitRequest(
+            budget=nbytes,
+            vary=vary,
+            limit=limit,
+            device=known.name if known else None,
+            source=known.source if known else None,
+        )
+        specs, options = tuple(map(parse_input, inputs)), parse_arguments(arguments)
+        with counting("simulating") as tried:
+            result, notes = fit_spec(model, specs, settings, request, options, online=online, tried=tried)
     for note in notes:
         notice(note)
-    write(render(result, form), output)
+    write(render(result, form), output, results())
 
 
 def _memory(budget: str | None, gpu: str | None) -> tuple[int, Any]:

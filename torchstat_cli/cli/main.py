@@ -15,6 +15,7 @@ from importlib import import_module
 import click
 
 from torchstat_cli.cli.messages import complain, notice
+from torchstat_cli.cli.streams import results_alone
 from torchstat_cli.errors import ModelstatError
 from torchstat_cli.foreign_text import named
 from torchstat_cli.version import __version__
@@ -92,49 +93,50 @@ def modelstat(debug: bool, quiet: bool, no_color: bool) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code."""
+    """Run the command line and return its exit code.
+
+    Args:
+        arguments: of a call from Python. None takes those of the process, which is then ours: it should end afterwards.
+    """
     words = _global_options_first(list(sys.argv[1:] if arguments is None else arguments))
     debug, quiet = "--debug" in words, "--quiet" in words
-    _reopen_closed_streams()
+    with results_alone(for_good=arguments is None):
+        try:
+            return _run(words)
+        except click.exceptions.Exit as stop:  # --help and --version
+            return EXIT_UNDECIDED if stop.exit_code else 0
+        except ModelstatError as error:
+            for text in () if quiet else error.notices:
+                notice(text)
+            return _report(error.message, error.hint, error, debug)
+        except click.UsageError as error:
+            return _report(error.format_message(), _usage_hint(error), error, debug)
+        except (KeyboardInterrupt, click.Abort) as error:
+            return _report("interrupted", None, error, debug)
+        except BrokenPipeError:
+            return EXIT_UNDECIDED  # the reader has gone (| head), and nobody is left to read anything
+        except click.ClickException as error:
+            return _report(error.format_message(), None, error, debug)
+        except MemoryError as error:
+            return _report("out of memory", "use --device meta, a smaller batch or a smaller model", error, debug)
+        except Exception as error:
+            hint = "this is a bug in modelstat; please report it with the output of --debug"
+            return _report(named(error), hint, error, debug)
+        except SystemExit as error:
+            call = f"sys.exit({error.code!r})"
+            return _report(f"the model ended the program: {call}", "take that call out", error, debug)
+
+
+def _run(words: list[str]) -> int:
+    """The exit code of the command that ``words`` name, or of the completion that a shell asks for."""
+    # Not click's own main, which ends a closed pipe, and a completion that it does not know, with 1: that code is for
+    # broken limits alone.
     if "_MODELSTAT_COMPLETE" in os.environ:  # a shell asks for completions; click answers and exits
         modelstat.main(words, prog_name="modelstat")
-    try:
-        # Not click's own main, which ends a closed pipe with 1: that code is for broken limits alone.
-        with modelstat.make_context("modelstat", words or ["--help"]) as context:
-            result = modelstat.invoke(context)
-        sys.stdout.flush()
-        return result if isinstance(result, int) else 0
-    except click.exceptions.Exit as stop:
-        return stop.exit_code
-    except ModelstatError as error:
-        for text in () if quiet else error.notices:
-            notice(text)
-        return _report(error.message, error.hint, error, debug)
-    except click.UsageError as error:
-        return _report(error.format_message(), _usage_hint(error), error, debug)
-    except (KeyboardInterrupt, click.Abort) as error:
-        return _report("interrupted", None, error, debug)
-    except BrokenPipeError:
-        # The reader has gone (| head): nobody is left to read anything, the interpreter's last flush included.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_UNDECIDED
-    except click.ClickException as error:
-        return _report(error.format_message(), None, error, debug)
-    except SystemExit as error:
-        return _report(f"the model ended the program: sys.exit({error.code!r})", "take that call out", error, debug)
-    except MemoryError as error:
-        return _report("out of memory", "use --device meta, a smaller batch or a smaller model", error, debug)
-    except Exception as error:
-        hint = "this is a bug in modelstat; please report it with the output of --debug"
-        return _report(named(error), hint, error, debug)
-
-
-def _reopen_closed_streams() -> None:
-    """A standard stream that the caller closed (``>&-``) takes what nobody wants to read."""
-    if sys.stdout is None:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  (open for as long as the process lives)
-    if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115  (as above)
+    with modelstat.make_context("modelstat", words or ["--help"]) as context:
+        result = modelstat.invoke(context)
+    sys.stdout.flush()
+    return result if isinstance(result, int) else 0
 
 
 def _global_options_first(words: list[str]) -> list[str]:

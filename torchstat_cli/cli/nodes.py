@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from torchstat_cli.cli.messages import notice
-from torchstat_cli.cli.options import DEVICE, ONLINE, SOURCE, combined, foreign_code, output_options
+from torchstat_cli.cli.options import DEVICE, ONLINE, SOURCE, combined, output_options
 from torchstat_cli.cli.progress import running
+from torchstat_cli.cli.streams import foreign_code, results
 from torchstat_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -60,20 +61,20 @@ def command(mode: str, pattern: str | None, form: str, output: str | None, **cho
     rows = chosen(listing, mode, pattern)
     if not rows:
         raise UsageError(f"no node matches {pattern!r}", "write a glob such as 'layer1.*', or leave --filter out")
-    write(render(rows, form, terminal_of(output)), output)
+    write(render(rows, form, terminal_of(output, results())), output, results())
 
 
 def listed(
     model: str, inputs: tuple[str, ...], inputs_from: str | None, arguments: tuple[str, ...], **choices: Any
 ) -> NodeListing:
     """The nodes of the model, with progress on standard error."""
-    from torchstat_cli.loading import parse_arguments, written_inputs
-    from torchstat_cli.tasks.nodes import list_spec_nodes
-
     if inputs and inputs_from:
         raise UsageError("--input and --inputs were both given", "give one of the two")
-    factory_arguments = parse_arguments(arguments)
     with foreign_code(), running("listing nodes") as progress:
+        from torchstat_cli.loading import parse_arguments, written_inputs
+        from torchstat_cli.tasks.nodes import list_spec_nodes
+
+        factory_arguments = parse_arguments(arguments)
         given = written_inputs(inputs, inputs_from)
         return list_spec_nodes(model, given, arguments=factory_arguments, progress=progress, **choices)
 

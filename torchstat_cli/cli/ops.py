@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 import click
 
 from torchstat_cli.cli.options import output_options
+from torchstat_cli.cli.streams import foreign_code, results
 from torchstat_cli.errors import UsageError
 
 
@@ -22,8 +23,10 @@ def command(pattern: str, form: str, output: str | None) -> None:
     from torchstat_cli.report.writing import terminal_of, write
     from torchstat_cli.tasks.registry import operator_formulas
 
-    rows = [row for row in operator_formulas() if fnmatchcase(row[0], pattern)]
+    with foreign_code():  # packages bring formulas of their own
+        rows = operator_formulas()
+    rows = [row for row in rows if fnmatchcase(row[0], pattern)]
     if not rows:
         raise UsageError(f"no operator matches {pattern!r}", "write a glob such as 'aten.*pool*', or none to list all")
     headings = ("operator", "formula", "convention", "source")
-    write(render_listing(headings, rows, form, terminal_of(output)), output)
+    write(render_listing(headings, rows, form, terminal_of(output, results())), output, results())

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -148,13 +146,6 @@ def output_options(*formats: str) -> Decorator:
         ),
         click.option("--output", type=click.Path(), metavar="FILE", help="Write to a file instead of standard output."),
     )
-
-
-@contextmanager
-def foreign_code() -> Iterator[None]:
-    """Around all that runs a model's code: what it prints goes to standard error, results alone to the output."""
-    with redirect_stdout(sys.stderr):
-        yield
 
 
 def is_quiet() -> bool:

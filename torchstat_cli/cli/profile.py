@@ -8,13 +8,13 @@ import click
 
 from torchstat_cli.cli.messages import notice
 from torchstat_cli.cli.options import (
-    foreign_code,
     model_options,
     output_options,
     run_options,
     training,
     view_options,
 )
+from torchstat_cli.cli.streams import foreign_code, results
 from torchstat_cli.errors import UsageError
 from torchstat_cli.report import FORMATS
 
@@ -77,39 +77,37 @@ def command(
     view = View(by, depth, names, sort, top, pattern, units)  # type: ignore[arg-type]
     check(view)
     check_place(output)
-
-    from torchstat_cli.loading import parse_arguments, parse_input, written_inputs
-    from torchstat_cli.tasks.profile import measure
-    from torchstat_cli.tasks.settings import Settings, floating_dtype
-
     if inputs and inputs_from:
         raise UsageError(
             "--input and --inputs were both given", "give shapes with --input, or ready inputs with --inputs"
         )
-    settings = Settings(
-        device=device,
-        dtype=floating_dtype(dtype) if dtype else None,
-        mode="train" if train else mode,  # type: ignore[arg-type]
-        strict=strict,
-        time=timed,
-        memo=not no_memo,
-        memory=memory,
-        attention=attention,
-        training=training(train, optimizer, loss, autocast, accumulate),
-    )
     if generate is not None:
         _refuse_beside_generation(train=train, inputs=inputs_from, timed=timed)
-        from torchstat_cli.tasks.generate import generation_spec, parse_generation
-
-        tokens = parse_generation(generate)
-        specs, options = tuple(map(parse_input, inputs)), parse_arguments(arguments)
-        with foreign_code():
-            profile, notes = generation_spec(model, specs, settings, tokens, options, online=online)
-        _show(profile, notes, form, view, output)
-        return
     with foreign_code():
-        given = written_inputs(inputs, inputs_from)
-        profile, notes = measure(model, given, settings, parse_arguments(arguments), online=online)
+        from torchstat_cli.loading import parse_arguments, parse_input, written_inputs
+        from torchstat_cli.tasks.settings import Settings, floating_dtype
+
+        settings = Settings(
+            device=device,
+            dtype=floating_dtype(dtype) if dtype else None,
+            mode="train" if train else mode,  # type: ignore[arg-type]
+            strict=strict,
+            time=timed,
+            memo=not no_memo,
+            memory=memory,
+            attention=attention,
+            training=training(train, optimizer, loss, autocast, accumulate),
+        )
+        options = parse_arguments(arguments)
+        if generate is not None:
+            from torchstat_cli.tasks.generate import generation_spec, parse_generation
+
+            tokens, specs = parse_generation(generate), tuple(map(parse_input, inputs))
+            profile, notes = generation_spec(model, specs, settings, tokens, options, online=online)
+        else:
+            from torchstat_cli.tasks.profile import measure
+
+            profile, notes = measure(model, written_inputs(inputs, inputs_from), settings, options, online=online)
     _show(profile, notes, form, view, output)
 
 
@@ -119,7 +117,7 @@ def _show(profile: Profile, notes: tuple[str, ...], form: str, view: View, outpu
 
     for note in notes:
         notice(note)
-    write(render(profile, form, view, terminal_of(output)), output)
+    write(render(profile, form, view, terminal_of(output, results())), output, results())
 
 
 def _refuse_beside_generation(**given: object) -> None:

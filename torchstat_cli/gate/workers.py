@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 
 from torchstat_cli.errors import ModelError, ModelstatError
 from torchstat_cli.foreign_text import named
+from torchstat_cli.standard_streams import fill_closed_streams, forgiving
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -199,8 +200,10 @@ def _serve(connection: Connection, function: Callable[[Any], Any], prepare: Call
     _lead_a_group(connection)
     threading.Thread(target=_follow_parent, daemon=True).start()
     # What a model prints belongs to the notices: stdout carries the report and nothing else.
+    fill_closed_streams()
     sys.stdout.flush()
     os.dup2(2, 1)
+    sys.stdout = sys.stderr = forgiving(sys.stderr)
     prepare()
     connection.send(_READY)
     while True:

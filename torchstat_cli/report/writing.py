@@ -15,13 +15,18 @@ from torchstat_cli.report.terminal import Terminal
 PathLike = str | os.PathLike[str]
 
 
-def terminal_of(output: PathLike | None) -> Terminal:
+def terminal_of(output: PathLike | None, stream: TextIO | None = None) -> Terminal:
     """What the place ``output`` can show: a file has no width and no colors, whatever terminal the command runs in."""
-    return Terminal.detect(sys.stdout) if _file(output) is None else Terminal()
+    return Terminal.detect(stream or sys.stdout) if _file(output) is None else Terminal()
 
 
-def write(text: str, output: PathLike | None = None) -> None:
+def write(text: str, output: PathLike | None = None, stream: TextIO | None = None) -> None:
     """Write ``text`` to the file ``output``, or to standard output for ``None`` and ``"-"``.
+
+    Args:
+        text: a whole document.
+        output: a file.
+        stream: what is standard output; None is ``sys.stdout``.
 
     Raises:
         OutputError: the place cannot be written; an older file there is untouched and nothing is left behind.
@@ -29,7 +34,7 @@ def write(text: str, output: PathLike | None = None) -> None:
     """
     path = _file(output)
     if path is None:
-        _write_stream(text, sys.stdout)
+        _write_stream(text, stream or sys.stdout)
         return
     try:
         _write_file(text, path)

@@ -1,0 +1,57 @@
+"""The three standard streams of a process, which its caller may have closed, or led to a disk that is full."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import Any, TextIO, cast
+
+
+def fill_closed_streams() -> None:
+    """A standard stream that the caller closed (``>&-``) takes what nobody wants to read, and has nothing to give.
+
+    The descriptors too: a file opened later would get the free number, and all that a subprocess prints.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+            os.set_inheritable(descriptor, True)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        for attribute in (name, f"__{name}__"):
+            if getattr(sys, attribute) is None:
+                setattr(sys, attribute, open(os.devnull, mode))  # noqa: SIM115  (for as long as the process lives)
+
+
+def forgiving(stream: TextIO) -> TextIO:
+    """``stream`` that may be full or have no reader: what is written to it is lost then, and the run goes on."""
+    return cast(TextIO, _Forgiving(stream))
+
+
+class _Forgiving:
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write as far as possible."""
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def writelines(self, lines: Any) -> None:
+        """Write as far as possible."""
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        """Flush as far as possible."""
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def close(self) -> None:
+        """Stay open: a model's code that closes its output must not take the errors of the run with it."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
