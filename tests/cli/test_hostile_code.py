@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.cli.running import Outcome, measured_here, run
+from torchstat_cli.calculators import user_registry
 from torchstat_cli.tasks import check
 
 MOST_BYTES = 4_000
 """Of standard error: a person reads it in the log of a CI job."""
 
 PRELUDE = """
+import asyncio
+
 import torch
 from torch import nn
 
@@ -28,7 +33,32 @@ class Wrong(Exception):
         return 5
 
 
+class Own(BaseException):
+    pass
+
+
+class MuteOwn(BaseException):
+    def __str__(self):
+        raise Own("no words")
+
+
+class Odd:
+    def __repr__(self):
+        raise Own("no words")
+
+
 WORDS = {
+    "cancelled": asyncio.CancelledError("later"),
+    "generator": GeneratorExit(),
+    "interrupt": KeyboardInterrupt(),
+    "own": Own("\\x1b[2Jown"),
+    "mute own": MuteOwn(),
+    "exit": SystemExit(),
+    "exit 0": SystemExit(0),
+    "exit 1": SystemExit(1),
+    "exit text": SystemExit("a\\n::error::b"),
+    "exit odd": SystemExit(Odd()),
+    "exit long": SystemExit("x" * 1_000_000),
     "mute": Mute(),
     "wrong": Wrong(),
     "escapes": ValueError("\\x1b]0;title\\x07\\x1b[2J"),
@@ -93,6 +123,8 @@ good.example_inputs = ["1,8"]
 asking = example(WORD) if WORD else None
 """
 WORDS = ("mute", "wrong", "escapes", "command", "turned", "long", "lines")
+ENDS = ("cancelled", "generator", "interrupt", "own", "mute own")
+EXITS = ("exit", "exit 0", "exit 1", "exit text", "exit odd", "exit long")
 PLACES = {
     "build": ("hostile.py:build",),
     "forward": ("hostile.py:forward",),
@@ -122,6 +154,7 @@ def assert_one_clean_sentence(outcome: Outcome) -> None:
     lines = outcome.err.splitlines()
     errors = [line for line in lines if line.startswith("error: ")]
     assert len(errors) == 1, outcome.err[:MOST_BYTES]
+    assert "importing" not in outcome.err, "the file of the test is broken"
     assert "bug in modelstat" not in outcome.err
     assert "Traceback" not in outcome.err
     assert all(line.isprintable() for line in lines)
@@ -135,6 +168,52 @@ def test_message_of_any_kind_is_one_clean_sentence(capsys: pytest.CaptureFixture
     write_hostile(word)
     outcome = run(capsys, *PLACES[place])
     assert_one_clean_sentence(outcome)
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("word", [*ENDS, *EXITS])
+def test_end_of_any_kind_is_one_clean_sentence(capsys: pytest.CaptureFixture[str], word: str, place: str) -> None:
+    """The exit code 1 says that a limit is broken, whatever code the model's own end asks for."""
+    write_hostile(word)
+    outcome = run(capsys, *PLACES[place])
+    assert_one_clean_sentence(outcome)
+
+
+def test_what_is_said_of_an_end(capsys: pytest.CaptureFixture[str]) -> None:
+    for word, said in (
+        ("cancelled", "error: the model raised CancelledError: later\n  see the whole traceback with --debug\n"),
+        ("own", "error: the model raised Own: \\x1b[2Jown\n  see the whole traceback with --debug\n"),
+        ("exit 1", "error: the model ended the program: sys.exit(1)\n  take that call out\n"),
+        ("interrupt", "error: interrupted\n"),
+    ):
+        write_hostile(word)
+        assert run(capsys, "hostile.py:forward").err == said
+
+
+@pytest.fixture
+def own_operator() -> Iterator[None]:
+    """An operator, and a place for its formula, that are forgotten afterwards."""
+    entries = user_registry()._entries
+    before = dict(entries)
+    with torch.library._scoped_library("hostile", "DEF") as library:
+        library.define("same(Tensor x) -> Tensor")
+        library.impl("same", lambda x: x * 1, "CompositeExplicitAutograd")
+        yield
+    entries.clear()
+    entries.update(before)
+
+
+@pytest.mark.usefixtures("own_operator")
+@pytest.mark.parametrize("word", [*WORDS, *ENDS, *EXITS])
+def test_formula_that_raises(capsys: pytest.CaptureFixture[str], word: str) -> None:
+    write_hostile(word)
+    with Path("hostile.py").open("a") as file:
+        file.write(
+            "import torchstat_cli\n\n\n"
+            "class Counted(Net):\n    def forward(self, x):\n        return torch.ops.hostile.same(x)\n\n\n"
+            "torchstat_cli.formula('hostile::same')(lambda op: fail(WORD))\n"
+        )
+    assert_one_clean_sentence(run(capsys, "hostile.py:Counted", "--input", "1,8"))
 
 
 @pytest.mark.parametrize("word", WORDS)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import torchstat_cli as ms
+from tests.cli.running import refused, run
 from torchstat_cli.cli.main import main
 
 ROOT = Path(__file__).parents[2]
@@ -202,6 +203,20 @@ def test_closed_or_full_streams_change_no_verdict(polite: Path, streams: str) ->
     assert [line for line in done.stdout.splitlines() if line.isdigit()] == ["0", "1", "0", "2"], done.stderr
     assert json.loads((polite / "out.json").read_text())["verdict"] == "PASS"
     assert "building" not in (polite / "out.csv").read_text()
+
+
+@pytest.mark.parametrize("instruction", ["foo", "foo_source", "bash_foo", "bash_complete"])
+def test_completion_that_there_is_not(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, instruction: str
+) -> None:
+    monkeypatch.setenv("_MODELSTAT_COMPLETE", instruction)
+    error = refused(capsys, "polite.py:build")
+    assert f"_MODELSTAT_COMPLETE={instruction} asks for no completion that there is" in error
+
+
+def test_empty_completion_is_none(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_MODELSTAT_COMPLETE", "")
+    assert run(capsys, "--version").code == 0
 
 
 # A call from Python

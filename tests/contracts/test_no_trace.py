@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -43,6 +45,13 @@ class Everything(nn.Module):
         if self.explode is not None:
             raise self.explode
         return self.head(self.lstm(features)[0]) * self.scale
+
+
+class OwnEnd(BaseException):
+    """Not an exception: nobody but its own library may catch it."""
+
+
+ENDS = (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError, OwnEnd)
 
 
 def state_of(model: nn.Module) -> dict[str, Any]:
@@ -96,15 +105,50 @@ def test_success_leaves_no_trace(model: Everything, device: str, mode: Any) -> N
 
 
 @pytest.mark.parametrize("device", ["meta", "cpu"])
-@pytest.mark.parametrize("error", [RuntimeError("boom"), KeyboardInterrupt(), SystemExit(3)])
+@pytest.mark.parametrize("error", [RuntimeError("boom"), *(end() for end in ENDS)])
 def test_failure_leaves_no_trace(model: Everything, device: str, error: BaseException) -> None:
     model.explode = error
     images = torch.randn(2, 3, 8, 8)
     before, process = state_of(model), state_of_process()
-    with pytest.raises(ForwardError if isinstance(error, Exception) else type(error)):
+    with pytest.raises(ForwardError if isinstance(error, Exception) else type(error)) as caught:
         ms.profile(model, images, device=device)
+    assert isinstance(error, Exception) or caught.value is error
     assert state_of(model) == before
     assert state_of_process() == process
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("how", ["train", "memory", "optimizer", "loss", "nodes", "features", "instrument"])
+def test_end_that_is_no_error_passes_unchanged(model: Everything, how: str, end: type[BaseException]) -> None:
+    error = end()
+
+    def explode(*args: Any) -> None:
+        raise error
+
+    images = torch.randn(2, 3, 8, 8)
+    calls: dict[str, Callable[[], object]] = {
+        "train": lambda: ms.profile(model, images, train=True),
+        "memory": lambda: ms.profile(model, images, memory=True, device="cpu"),
+        "optimizer": lambda: ms.profile(model, images, train=True, optimizer=explode),
+        "loss": lambda: ms.profile(model, images, train=True, loss=explode),
+        "nodes": lambda: ms.get_graph_node_names(model, example_inputs=images, engine="runtime"),
+        "features": lambda: ms.create_feature_extractor(model, ["conv"])(images),
+        "instrument": lambda: observed(model, images),
+    }
+    model.explode = None if how in ("optimizer", "loss") else error
+    if how in ("features", "instrument"):
+        model.forward = explode  # type: ignore[method-assign]  # nothing before it changes the model for real
+    before, process = state_of(model), state_of_process()
+    with pytest.raises(end) as caught:
+        calls[how]()
+    assert caught.value is error
+    assert state_of(model) == before
+    assert state_of_process() == process
+
+
+def observed(model: Everything, images: torch.Tensor) -> None:
+    with ms.instrument(model):
+        model(images)
 
 
 def test_failure_in_a_nested_module_leaves_no_trace() -> None:

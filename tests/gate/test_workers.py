@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -61,6 +62,10 @@ def behave(task: str) -> str:
         raise ZeroDivisionError("by zero")
     if task == "mute":
         raise MuteError
+    if task == "cancel":
+        raise asyncio.CancelledError("later")
+    if task == "interrupt":
+        raise KeyboardInterrupt
     if task == "shout":
         raise ValueError("\x1b[2J" + "x" * 1_000_000)
     return f"{task} in {os.getpid()}"
@@ -81,7 +86,7 @@ def test_results_come_in_order_and_every_task_is_announced() -> None:
 
 
 def test_a_crash_a_hang_and_an_error_cost_one_task_each() -> None:
-    tasks = ["a", "crash", "b", "hang", "leave", "raise", "bug", "exit", "mute", "shout", "c"]
+    tasks = ["a", "crash", "b", "hang", "leave", "raise", "bug", "exit", "mute", "shout", "cancel", "interrupt", "c"]
     outcomes = run_tasks(Work(behave, nothing, jobs=1, timeout=1.5), tasks)
     assert words(outcomes) == [  # type: ignore[arg-type]
         "a",
@@ -94,6 +99,8 @@ def test_a_crash_a_hang_and_an_error_cost_one_task_each() -> None:
         "measuring raised SystemExit: 5",
         "measuring raised MuteError",
         "measuring raised ValueError: \\x1b[2J" + 993 * "x" + " …",
+        "measuring raised CancelledError: later",
+        "measuring raised KeyboardInterrupt",
         "c",
     ]
     error = outcomes[5]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import click
 
 from torchstat_cli.cli.messages import complain, notice
+from torchstat_cli.cli.streams import results
 from torchstat_cli.gate.config import GateConfig
 from torchstat_cli.gate.verdict import UNDECIDED, Verdict
 from torchstat_cli.report.terminal import Terminal
@@ -36,7 +36,7 @@ class Output:
             top=options["top"],
             quiet=options["quiet"],
             verbose=options["verbose"],
-            color=Terminal.detect(sys.stdout).color,
+            color=Terminal.detect(results()).color,
         )
         files = tuple(
             (form, options[f"{form}_file"]) for form in ("json", "markdown", "junit") if options[f"{form}_file"]

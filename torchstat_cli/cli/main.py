@@ -13,11 +13,12 @@ from difflib import get_close_matches
 from importlib import import_module
 
 import click
+from click.shell_completion import shell_complete
 
 from torchstat_cli.cli.messages import complain, notice
 from torchstat_cli.cli.streams import results_alone
-from torchstat_cli.errors import ModelstatError
-from torchstat_cli.foreign_text import named
+from torchstat_cli.errors import ModelstatError, UsageError
+from torchstat_cli.foreign_text import named, shown
 from torchstat_cli.version import __version__
 
 COMMANDS = {
@@ -33,6 +34,7 @@ COMMANDS = {
 GLOBAL_FLAGS = ("--debug", "--quiet", "--no-color")
 DEFAULT_COMMAND = "profile"
 EXIT_UNDECIDED = 2
+_COMPLETION = "_MODELSTAT_COMPLETE"  # the variable by which a shell asks for completions
 
 
 class LazyGroup(click.Group):
@@ -123,20 +125,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
             hint = "this is a bug in modelstat; please report it with the output of --debug"
             return _report(named(error), hint, error, debug)
         except SystemExit as error:
-            call = f"sys.exit({error.code!r})"
+            call = f"sys.exit({shown(error.code)})"
             return _report(f"the model ended the program: {call}", "take that call out", error, debug)
+        except BaseException as error:  # of the model's own: CancelledError, GeneratorExit, a class of its own
+            hint = "see the whole traceback with --debug"
+            return _report(f"the model raised {named(error)}", hint, error, debug)
 
 
 def _run(words: list[str]) -> int:
     """The exit code of the command that ``words`` name, or of the completion that a shell asks for."""
     # Not click's own main, which ends a closed pipe, and a completion that it does not know, with 1: that code is for
     # broken limits alone.
-    if "_MODELSTAT_COMPLETE" in os.environ:  # a shell asks for completions; click answers and exits
-        modelstat.main(words, prog_name="modelstat")
+    if instruction := os.environ.get(_COMPLETION):
+        _complete(instruction)
+        return 0
     with modelstat.make_context("modelstat", words or ["--help"]) as context:
         result = modelstat.invoke(context)
     sys.stdout.flush()
     return result if isinstance(result, int) else 0
+
+
+def _complete(instruction: str) -> None:
+    """Answer a shell.
+
+    Raises:
+        UsageError: it asks for nothing that there is.
+    """
+    try:
+        failed = shell_complete(modelstat, {}, "modelstat", _COMPLETION, instruction)
+    except KeyError:  # the words so far, which the script of the shell sets
+        failed = 1
+    if failed:
+        raise UsageError(
+            f"{_COMPLETION}={instruction} asks for no completion that there is",
+            "unset it, or write bash_source, zsh_source or fish_source",
+        )
 
 
 def _global_options_first(words: list[str]) -> list[str]:

@@ -231,7 +231,7 @@ def _attempt(function: Callable[[Any], Any], task: Any) -> Any:
         return function(task)
     except ModelstatError as error:
         failure = error
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # of the model's own too; Ctrl-C does not reach this process
         failure = ModelError(f"measuring raised {named(error)}", "see the traceback with --debug")
         failure.__cause__ = error
     # A traceback does not survive the way to the other process, its text does.
