@@ -16,6 +16,7 @@ PACKAGE = Path(__file__).parents[2] / "torchstat_cli"
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "foreign_text": set(),
+    "replacing": set(),
     "standard_streams": set(),
     "version": set(),
     "units": {"foreign_text"},

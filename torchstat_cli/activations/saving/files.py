@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,6 +12,7 @@ from torch import Tensor
 from torchstat_cli.activations.saving.clearing import delete_saved
 from torchstat_cli.activations.saving.file_names import file_name
 from torchstat_cli.errors import OutputError, SelectionError
+from torchstat_cli.replacing import replace_file
 
 SAVE_METHODS = {"numpy_compressed": ".npz", "numpy": ".npy", "safetensors": ".safetensors"}
 _DTYPES = "dtypes.json"
@@ -94,26 +93,11 @@ def write_dtypes(folder: Path, dtypes: Mapping[str, str]) -> None:
 
 def _write(path: Path, write: Callable[[BinaryIO], Any]) -> None:
     try:
-        _write_atomically(path, write)
+        replace_file(path, write)
     except OSError as error:
         raise OutputError(
             f"cannot write {path}: {error.strerror}", "free some space or choose another folder"
         ) from error
-
-
-def _write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            write(file)
-        # mkstemp makes private files; the user's usual permissions are wanted.
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(temporary).chmod(0o666 & ~mask)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _write_npz(file: BinaryIO, value: Any) -> None:

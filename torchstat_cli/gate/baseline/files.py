@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
 from pathlib import Path
 
 from torchstat_cli.errors import BaselineError, OutputError
 from torchstat_cli.foreign_text import cleaned
 from torchstat_cli.gate.baseline.json import Baseline, read_baseline, write_baseline
 from torchstat_cli.gate.baseline.snapshot import Snapshot
+from torchstat_cli.replacing import replace_file
 
 _LONGEST_PATH = 200  # characters in a message
 
@@ -79,33 +77,10 @@ def save_baseline(path: Path, models: Baseline) -> bool:
         if not differs(path, models):
             return False
         target.parent.mkdir(parents=True, exist_ok=True)
-        _replace(target, content)
+        replace_file(target, lambda file: file.write(content), durable=True)
     except OSError as error:
         raise OutputError(
             f"cannot write the baseline {cleaned(str(path), _LONGEST_PATH)}: {error.strerror}",
             "name another: --baseline FILE",
         ) from error
     return True
-
-
-def _replace(target: Path, content: bytes) -> None:
-    mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
-    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(temporary, mode)
-        os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
-
-
-def _umask() -> int:
-    # Python reads the mask only by setting it.
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
