@@ -1,8 +1,9 @@
-"""The three standard streams of a process, which its caller may have closed, or led to a disk that is full."""
+"""Streams that a process got from its caller: closed perhaps, or full, or named as files (``/dev/stdout``)."""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from contextlib import suppress
 from typing import Any, TextIO, cast
@@ -55,3 +56,31 @@ class _Forgiving:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+_FOLDERS = re.compile(r"/dev/fd|/proc/(?P<process>\d+)(/task/\d+)?/fd")
+
+
+def descriptor_named(path: str | os.PathLike[str]) -> int | None:
+    """The descriptor of this process that a path names, through any symbolic links; None for another path.
+
+    The path of a descriptor leads on to the file behind it, but that file belongs to whoever opened it: a shell goes
+    on writing where it is, and would never see another in its place.
+    """
+    place = os.fspath(path)
+    for _ in range(40):  # as many links as Linux follows
+        folder, name = os.path.split(place)
+        folder = os.path.realpath(folder)
+        found = _FOLDERS.fullmatch(folder)
+        if found and name.isdecimal() and found["process"] in (None, str(os.getpid())):
+            return int(name)
+        place = os.path.join(folder, name)
+        if not os.path.islink(place):
+            return None
+        place = os.path.join(folder, os.readlink(place))
+    return None
+
+
+def names_descriptor(path: str | os.PathLike[str]) -> bool:
+    """Whether a path names a descriptor, of whichever process."""
+    return bool(_FOLDERS.fullmatch(os.path.realpath(os.path.dirname(path))))

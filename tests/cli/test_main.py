@@ -189,6 +189,33 @@ def test_interrupt_leaves_one_sentence_and_nothing_behind(tmp_path: Path) -> Non
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != "__pycache__") == ["endless.py"]
 
 
+def test_termination_ends_it_by_the_signal(tmp_path: Path) -> None:
+    """As it ends any program: a shell shows 143, and a service manager knows that it did what it was asked."""
+    (tmp_path / "endless.py").write_text(
+        "import os, time\nfrom torch import nn\n\n\nclass Endless(nn.Module):\n"
+        "    def forward(self, x):\n        os.write(2, b'running\\n')\n        time.sleep(60)\n"
+    )
+    process = command("endless.py:Endless", "--input", "1,3", "--output", "out.csv", cwd=tmp_path)
+    assert process.stderr is not None
+    assert process.stderr.readline() == "running\n"
+    process.terminate()
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (-signal.SIGTERM, "", "")
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "__pycache__") == ["endless.py"]
+
+
+@pytest.mark.parametrize("words", [(MLP,), ("nodes", MLP), ("ops",), ("fit", MLP, "--budget", "1GiB")])
+@pytest.mark.parametrize("name", ["x" * 300, "模" * 90, "folder/" + "x" * 256, "nul\0"])
+def test_name_that_no_file_can_bear(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: Any, name: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path)
+    error = refused(capsys, *words, "--output", name)
+    assert error.startswith("error: cannot write '")
+    assert "choose another name" in error
+
+
 def test_shell_completion_is_clicks_own() -> None:
     process = command(extra={"_MODELSTAT_COMPLETE": "bash_complete", "COMP_WORDS": "modelstat com", "COMP_CWORD": "1"})
     assert process.communicate(timeout=60) == ("plain,compare\n", "")

@@ -205,6 +205,31 @@ def test_closed_or_full_streams_change_no_verdict(polite: Path, streams: str) ->
     assert "building" not in (polite / "out.csv").read_text()
 
 
+@pytest.mark.parametrize("option", ["--output", "--format csv --output"])
+@pytest.mark.parametrize("redirection", [">", ">>"])
+def test_output_named_as_standard_output_stays_in_order(polite: Path, option: str, redirection: str) -> None:
+    (polite / "log").write_text("OLD\n")
+    shell(polite, f"{{ echo BEFORE; modelstat polite.py:build {option} /dev/stdout; echo AFTER; }} {redirection} log")
+    lines = (polite / "log").read_text().splitlines()
+    assert [line for line in lines if line.isupper()] == ["OLD", "BEFORE", "AFTER"][redirection == ">" :]
+    assert lines[-1] == "AFTER"
+    assert sum("Linear" in line for line in lines) >= 1
+
+
+def test_outputs_of_check_may_be_descriptors(polite: Path) -> None:
+    done = shell(
+        polite,
+        "GITHUB_ACTIONS=true GITHUB_STEP_SUMMARY=/dev/stdout modelstat check polite.py:build --limit params=1M "
+        "--limit flops=1G --format json --markdown /dev/stderr --junit /dev/fd/3 3>junit.xml",
+    )
+    assert done.returncode == 0, done.stderr
+    document, _, summary = done.stdout.rpartition("<!-- modelstat:check -->")
+    assert json.loads(document)["verdict"] == "PASS"
+    assert "### modelstat" in summary
+    assert "### modelstat" in done.stderr
+    assert (polite / "junit.xml").read_text().startswith("<?xml")
+
+
 @pytest.mark.parametrize("instruction", ["foo", "foo_source", "bash_foo", "bash_complete"])
 def test_completion_that_there_is_not(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, instruction: str

@@ -2,14 +2,20 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 import sys
+from collections.abc import Callable
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
 
 from torchstat_cli.errors import OutputError
-from torchstat_cli.report.writing import write
+from torchstat_cli.report.writing import append, check_place, write
+
+
+def write_text(place: Path) -> None:
+    write("text", place)
 
 
 def test_a_new_file_and_nothing_beside_it(tmp_path: Path) -> None:
@@ -46,6 +52,65 @@ def test_a_device_stays_a_device() -> None:
     assert not Path(os.devnull).is_file()
 
 
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "/proc/thread-self/fd/1", "link"])
+def test_named_standard_output_is_standard_output(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "link").symlink_to("/dev/stdout")
+    check_place(tmp_path / name)
+    write("text\n", tmp_path / name, sys.stdout)
+    append("more\n", tmp_path / name, sys.stdout)
+    assert capsys.readouterr().out == "text\nmore\n"
+
+
+def test_descriptor_is_written_where_it_stands(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    with path.open("w") as log:
+        print("before", file=log, flush=True)
+        write("text\n", f"/dev/fd/{log.fileno()}")
+        print("after", file=log)
+    assert path.read_text() == "before\ntext\nafter\n"
+    assert os.listdir(tmp_path) == ["log"]
+
+
+def test_descriptor_of_another_process_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text("before\n")
+    with path.open("a") as log:
+        other = subprocess.Popen(["sleep", "60"], stdout=log)
+        inode = path.stat().st_ino
+        write("text\n", f"/proc/{other.pid}/fd/1")
+        other.kill()
+        other.wait()
+    assert path.read_text() == "before\ntext\n"
+    assert path.stat().st_ino == inode
+
+
+def test_named_pipe_stays_one(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE)
+    check_place(pipe)
+    write("text", pipe)
+    assert reader.communicate(timeout=60)[0] == b"text"
+    assert pipe.is_fifo()
+
+
+@pytest.mark.parametrize("name", ["/dev/fd/99", "/proc/self/fd/99", "/dev/full"])
+def test_descriptor_or_device_that_takes_nothing(name: str) -> None:
+    with pytest.raises(OutputError, match="cannot write"):
+        write("text", name)
+
+
+def test_append(tmp_path: Path) -> None:
+    for text in ("one", "two"):
+        append(text, tmp_path / "out.txt")
+    assert (tmp_path / "out.txt").read_text() == "onetwo"
+    with pytest.raises(OutputError, match="is a directory"):
+        append("text", tmp_path)
+
+
+@pytest.mark.parametrize("place", [write_text, check_place])
 @pytest.mark.parametrize(
     ("name", "remedy"),
     [
@@ -53,15 +118,21 @@ def test_a_device_stays_a_device() -> None:
         (".", "name a file in that folder"),
         ("file/out.txt", "choose"),
         ("nul\0.txt", "choose"),
-        ("x" * 300, "choose"),
+        ("x" * 300, "choose another name"),
+        ("模" * 90, "choose another name"),
+        ("a" * 300 + "/out.txt", "choose another name"),
+        ("a/" * 2500 + "x", "choose another name"),
+        ("loop", "choose"),
     ],
 )
-def test_places_that_cannot_be_written(name: str, remedy: str, tmp_path: Path) -> None:
+def test_places_that_cannot_be_written(place: Callable[[Path], None], name: str, remedy: str, tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "file").write_text("kept")
     with pytest.raises(OutputError, match="cannot write") as caught:
-        write("text", tmp_path / name)
+        place(tmp_path / name)
     assert remedy in (caught.value.hint or "")
-    assert os.listdir(tmp_path) == ["file"]
+    assert len(caught.value.message) < 1200
+    assert sorted(os.listdir(tmp_path)) == ["file", "loop"]
     assert (tmp_path / "file").read_text() == "kept"
 
 

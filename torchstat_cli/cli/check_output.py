@@ -11,11 +11,12 @@ import click
 
 from torchstat_cli.cli.messages import complain, notice
 from torchstat_cli.cli.streams import results
+from torchstat_cli.errors import OutputError
 from torchstat_cli.gate.config import GateConfig
 from torchstat_cli.gate.verdict import UNDECIDED, Verdict
 from torchstat_cli.report.terminal import Terminal
 from torchstat_cli.report.verdict.text import TextStyle, render_text
-from torchstat_cli.report.writing import write
+from torchstat_cli.report.writing import append, write
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,10 @@ def publish(publication: Publication, output: Output) -> None:
         complain(problem, remedy)
     click.echo(publication.annotations, err=True, nl=False)
     if output.summary:
-        _append(publication.summary, output.summary)
+        try:
+            append(publication.summary, output.summary, results())
+        except OutputError as error:
+            notice(f"the step summary could not be written: {error.message}")
     for text, file in publication.files:
         write(text, file, results())
 
@@ -110,14 +114,6 @@ def _rendered(verdict: Verdict, form: str, style: TextStyle, folder: str) -> str
 
         return render_github(verdict, folder)
     return render_text(verdict, style)
-
-
-def _append(text: str, summary: str) -> None:
-    try:
-        with open(summary, "a", encoding="utf-8") as stream:
-            stream.write(text)
-    except OSError as error:
-        notice(f"the step summary {summary} could not be written: {error.strerror}")
 
 
 def _folder_in_repository(config: GateConfig) -> str:

@@ -144,7 +144,7 @@ def output_options(*formats: str) -> Decorator:
             show_default=True,
             help="How to write the result.",
         ),
-        click.option("--output", type=click.Path(), metavar="FILE", help="Write to a file instead of standard output."),
+        click.option("--output", metavar="FILE", help="Write to a file instead of standard output."),
     )
 
 

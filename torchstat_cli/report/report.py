@@ -10,7 +10,7 @@ from torchstat_cli.records import Profile
 from torchstat_cli.report import render
 from torchstat_cli.report.profile.columns import By
 from torchstat_cli.report.terminal import Terminal
-from torchstat_cli.report.writing import PathLike, write
+from torchstat_cli.report.writing import Place, write
 from torchstat_cli.units import format_count
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Report(Profile):
 
         return to_pandas(self, by)
 
-    def to_csv(self, path: PathLike | None = None) -> str:
+    def to_csv(self, path: Place | None = None) -> str:
         """CSV with one line per module, also written to ``path`` when given.
 
         Raises:
@@ -43,7 +43,7 @@ class Report(Profile):
         """
         return self._output("csv", path)
 
-    def to_json(self, path: PathLike | None = None) -> str:
+    def to_json(self, path: Place | None = None) -> str:
         """The whole report as JSON, also written to ``path`` when given.
 
         Raises:
@@ -51,7 +51,7 @@ class Report(Profile):
         """
         return self._output("json", path)
 
-    def to_markdown(self, path: PathLike | None = None) -> str:
+    def to_markdown(self, path: Place | None = None) -> str:
         """A Markdown table and summary, also written to ``path`` when given.
 
         Raises:
@@ -59,7 +59,7 @@ class Report(Profile):
         """
         return self._output("markdown", path)
 
-    def to_html(self, path: PathLike | None = None) -> str:
+    def to_html(self, path: Place | None = None) -> str:
         """A page of HTML that needs nothing else, also written to ``path`` when given.
 
         Raises:
@@ -67,7 +67,7 @@ class Report(Profile):
         """
         return self._output("html", path)
 
-    def _output(self, format: str, path: PathLike | None) -> str:
+    def _output(self, format: str, path: Place | None) -> str:
         text = render(self, format)
         if path is not None:
             write(text, path)
