@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from torchstat_cli.errors import ModelstatError
+from torchstat_cli.foreign_text import printable
 from torchstat_cli.gate.baseline.files import load_baseline, save_baseline
 from torchstat_cli.gate.baseline.json import read_baseline, write_baseline
 from torchstat_cli.gate.baseline.locking import sole_writer
@@ -23,6 +24,7 @@ from torchstat_cli.gate.metrics import METRICS
 from torchstat_cli.gate.run import References, Request, decide, find_references
 from torchstat_cli.gate.verdict import State, Verdict
 from torchstat_cli.records import Profile
+from torchstat_cli.report.cleaning import cleaned
 from torchstat_cli.report.verdict.text import TextStyle, render_text
 from torchstat_cli.tasks.check import measure_entry, measure_live
 
@@ -50,7 +52,8 @@ class SessionGate:
         self._new |= {found.name for found in verdict.having(State.NEW)}
         if verdict.state is State.ERROR:
             (undecided,) = verdict.models
-            pytest.fail(f"error: {undecided.name}: {undecided.problem}\n  {undecided.remedy or ''}", pytrace=False)
+            told = cleaned(undecided)
+            pytest.fail(f"error: {told.name}: {told.problem}\n  {told.remedy or ''}", pytrace=False)
         if verdict.state is State.FAIL:
             pytest.fail(render_text(verdict, TextStyle(quiet=True)), pytrace=False)
         return verdict
@@ -110,6 +113,9 @@ class SessionGate:
 
     def summary(self) -> Iterator[str]:
         """Lines for the end of the session."""
+        yield from map(printable, self._summary())
+
+    def _summary(self) -> Iterator[str]:
         yield from (f"note: {text}" for text in self._notices)
         if self._problem is not None:
             yield from f"error: {self._problem}".splitlines()

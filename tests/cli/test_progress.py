@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import sys
+import time
 
 import pytest
 
@@ -23,15 +24,6 @@ def shown(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, names: list[str]
     return stream.getvalue()
 
 
-@pytest.mark.parametrize("name", ["[bold]b", "[/b]", "b[0]"])
-def test_names_are_no_markup(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    assert f"checking, last {name} " in shown(monkeypatch, Terminal(), ["a", name])
-    monkeypatch.setattr(sys, "stderr", stream := Terminal())
-    with running("listing nodes") as step:
-        step(name)
-    assert f"listing nodes: 1, at {name}" in stream.getvalue()
-
-
 def test_a_name_moves_no_cursor(monkeypatch: pytest.MonkeyPatch) -> None:
     assert r"last b\x1b[2J\n" in shown(monkeypatch, Terminal(), ["a", "b\x1b[2J\n"])
 
@@ -43,3 +35,24 @@ def test_a_terminal_sees_the_last_model(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(("stream", "names"), [(io.StringIO(), ["a", "b"]), (Terminal(), ["a"])])
 def test_nobody_else_does(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, names: list[str]) -> None:
     assert shown(monkeypatch, stream, names) == ""
+
+
+MARKUP = ["a[/b]", "[red]a", "[/]", ":heart:", "a\\", "{task.completed}", "a\x1b]0;title\x07"]
+
+
+@pytest.mark.parametrize("name", MARKUP)
+def test_names_are_no_markup(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    written = name.replace("\x1b", "\\x1b").replace("\x07", "\\x07")
+    assert f"checking, last {written}" in shown(monkeypatch, Terminal(), ["first", name])
+
+
+@pytest.mark.parametrize("name", MARKUP)
+def test_names_of_running_modules_are_no_markup(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setenv("TERM", "xterm")
+    with running("listing nodes") as step:
+        step(name)
+        time.sleep(0.2)  # the line is drawn twelve times a second
+    assert "\x1b]0;" not in stream.getvalue()
+    assert name.replace("\x1b", "\\x1b").replace("\x07", "\\x07") in stream.getvalue()

@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from torchstat_cli.cli.options import is_quiet
-from torchstat_cli.foreign_text import printable
+from torchstat_cli.foreign_text import one_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+# rich is imported late: it takes long, and most runs have no terminal. It reads strings as markup, so it gets none.
 
 
 @contextmanager
@@ -22,7 +24,7 @@ def progress(verb: str, names: list[str]) -> Iterator[Callable[[str], None]]:
         return
     with _bar() as bar:
         task = bar.add_task(verb, total=len(names))
-        yield lambda name: bar.update(task, advance=1, description=f"{verb}, last {_plain(name)}")
+        yield lambda name: bar.update(task, advance=1, description=f"{verb}, last {_short(name)}")
 
 
 @contextmanager
@@ -43,14 +45,15 @@ def running(verb: str) -> Iterator[Callable[[str], None]]:
         yield lambda name: None
         return
     from rich.console import Console
+    from rich.text import Text
 
     count = 0
-    with Console(stderr=True).status(verb) as status:
+    with Console(stderr=True).status(Text(verb)) as status:
 
         def step(name: str) -> None:
             nonlocal count
             count += 1
-            status.update(f"{verb}: {count}, at {_plain(name)}")
+            status.update(Text(f"{verb}: {count}, at {_short(name)}"))
 
         yield step
 
@@ -59,16 +62,15 @@ def _is_seen() -> bool:
     return not is_quiet() and sys.stderr.isatty()
 
 
-def _plain(name: str) -> str:
-    """``name`` as rich shows it letter by letter: no markup, and nothing that moves the cursor."""
-    from rich.markup import escape
-
-    return escape(printable(name))
-
-
 def _bar() -> Progress:
-    # rich takes long to import, and most runs have no terminal.
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    return Progress(console=Console(stderr=True), transient=True)
+    words = TextColumn("{task.description}", markup=False)
+    return Progress(
+        words, BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), console=Console(stderr=True), transient=True
+    )
+
+
+def _short(name: str) -> str:
+    return one_line(name, 80)

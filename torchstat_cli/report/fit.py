@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from torchstat_cli.records import CLASSES, NOT_MODELLED, SCHEMA, FitPoint, FitResult
+from torchstat_cli.report.cleaning import cleaned
 from torchstat_cli.report.layout import Column, table_lines
 from torchstat_cli.report.names import shown_path
 from torchstat_cli.units import format_bytes, format_share
@@ -18,7 +19,7 @@ _COLUMNS = (Column("right", gap=0), *[Column("right")] * 2, *[Column()] * 3)
 
 def render(result: FitResult, form: str = "table") -> str:
     """``result`` as ``"table"`` or ``"json"``."""
-    return _json(result) if form == "json" else _table(result)
+    return _json(result) if form == "json" else _table(cleaned(result))
 
 
 def _table(result: FitResult) -> str:

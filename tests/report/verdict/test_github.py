@@ -38,7 +38,7 @@ def test_escapes(text: str, message: str, written_property: str) -> None:
 
 def test_a_hostile_model_name_stays_one_command() -> None:
     (line,) = render_github(run(replace(ERROR, name="x::error,\n::stop"))).splitlines()
-    assert line.startswith("::error title=modelstat x%3A%3Aerror%2C%0A%3A%3Astop::forward failed")
+    assert line.startswith(r"::error title=modelstat x%3A%3Aerror%2C\n%3A%3Astop::forward failed")
 
 
 def test_levels() -> None:

@@ -123,8 +123,7 @@ def _aligned(rows: list[_Row], metrics: tuple[str, ...]) -> list[str]:
 def remedy_lines(verdict: Verdict, model: ModelVerdict) -> list[str]:
     """What a person whose model failed reads last: the user's message, the accepting command, where limits live."""
     growth = any(not isinstance(limit, Ceiling) for check in model.checks for limit in check.broken)
-    lines = [model.message] if model.message else []
-    lines += model.notes
+    lines = [*(model.message or "").splitlines(), *model.notes]
     if growth:
         lines.append(f"Intended?   {verdict.accept(model.name)}      then commit {verdict.baseline}")
     if model.section and model.section != "command line":

@@ -7,6 +7,7 @@ import json
 from torchstat_cli.foreign_text import printable
 from torchstat_cli.gate.compare import Comparison, Total
 from torchstat_cli.gate.metrics import METRICS
+from torchstat_cli.report.cleaning import cleaned
 from torchstat_cli.report.layout import Column, table_lines
 from torchstat_cli.report.verdict.amounts import format_delta, format_percent, format_value
 from torchstat_cli.report.verdict.block import change_rows
@@ -28,9 +29,9 @@ def render_comparison(comparison: Comparison, form: str, top: int = 20) -> str:
     if form == "json":
         return json.dumps(comparison_document(comparison), indent=2) + "\n"
     if form == "markdown":
-        return _markdown(comparison, top)
+        return _markdown(cleaned(comparison), top)
     if form == "text":
-        return _text(comparison, top)
+        return _text(cleaned(comparison), top)
     raise ValueError(f"no form {form!r}; choose text, markdown or json")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from torchstat_cli.gate.config import GateConfig, ModelEntry, Rules
 from torchstat_cli.gate.limits import spell_limits
 from torchstat_cli.gate.metrics import METRICS
+from torchstat_cli.report.cleaning import cleaned
 from torchstat_cli.report.layout import Column, table_lines
 
 _Line = tuple[str, str, str]  # key, value, origin
@@ -24,7 +25,7 @@ def render_config(config: GateConfig, models: tuple[ModelEntry, ...]) -> str:
     lines.append(("timeout", f"{config.timeout:g} s", where))
     for model in models:
         lines += [("", "", ""), (model.name, "", ""), *_model_lines(model)]
-    return "".join(f"{line}\n" for line in table_lines(lines, _COLUMNS))
+    return "".join(f"{line}\n" for line in table_lines(cleaned(tuple(lines)), _COLUMNS))
 
 
 def _model_lines(model: ModelEntry) -> list[_Line]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 
 from torchstat_cli.gate.verdict import UNDECIDED, ModelVerdict, State, Verdict
+from torchstat_cli.report.cleaning import cleaned
 from torchstat_cli.report.verdict.block import explained_metrics, top_group
 from torchstat_cli.report.verdict.cells import number_cells
 from torchstat_cli.report.verdict.closing import accepted_growth
@@ -19,6 +20,7 @@ def render_github(verdict: Verdict, folder: str = "") -> str:
     Args:
         folder: of the configuration, relative to the root of the repository; sources are written from there.
     """
+    verdict = cleaned(verdict)
     spoken = [(level, model) for model in verdict.models if (level := _level(verdict, model))]
     spoken.sort(key=lambda pair: ("error", "warning", "notice").index(pair[0]))
     kept = spoken if len(spoken) <= MOST_ANNOTATIONS else spoken[: MOST_ANNOTATIONS - 1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torchstat_cli.gate.verdict import UNDECIDED, Check, ModelVerdict, State, Verdict
+from torchstat_cli.report.cleaning import cleaned
 from torchstat_cli.report.verdict.block import explained_metrics, why_lines
 from torchstat_cli.report.verdict.cells import counted, is_plain, number_cells
 from torchstat_cli.report.verdict.closing import model_notices, pass_summary
@@ -22,6 +23,7 @@ _ROOM_FOR_REST = 2_000  # bytes kept for the headline and for what was left out
 
 def render_markdown(verdict: Verdict, top: int = 5, most_bytes: int = MOST_BYTES) -> str:
     """The verdict in at most ``most_bytes``; what does not fit is counted, failing models come first."""
+    verdict = cleaned(verdict)
     head = f"{MARKER}\n### modelstat: {_headline(verdict)}\n\n"
     speaking = sorted((model for model in verdict.models if not is_plain(model)), key=_urgency)
     budget = _Budget(most_bytes - len(head.encode()) - _ROOM_FOR_REST)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torchstat_cli.foreign_text import printable
 from torchstat_cli.gate.verdict import UNDECIDED, ModelVerdict, State, Verdict
+from torchstat_cli.report.cleaning import cleaned
 from torchstat_cli.report.verdict.block import block_lines
 from torchstat_cli.report.verdict.cells import NumberCells, number_cells
 from torchstat_cli.report.verdict.closing import closing_line, model_notices
@@ -44,7 +45,7 @@ class TextStyle:
 
 def render_text(verdict: Verdict, style: TextStyle | None = None) -> str:
     """The verdict as lines for people."""
-    style = style or TextStyle()
+    verdict, style = cleaned(verdict), style or TextStyle()
     parts = [*_model_parts(verdict, style), *_notice_parts(verdict, style), closing_line(verdict)]
     text = "\n".join(parts) + "\n"
     return _STATE_WORD.sub(_colored, text) if style.color else text

@@ -9,6 +9,7 @@ from html import escape
 from importlib.resources import files
 from string import Template
 
+from torchstat_cli.foreign_text import printable
 from torchstat_cli.records import Profile
 from torchstat_cli.report.profile.cells import Cell, build, row_cells
 from torchstat_cli.report.profile.columns import Column
@@ -41,7 +42,7 @@ def render(profile: Profile, view: View | None = None) -> str:
     view = view or View()
     name = profile.provenance.spec or profile.provenance.class_name
     return Template(_resource("report.html")).substitute(
-        title=escape(name),
+        title=escape(printable(name)),
         style=_resource("report.css"),
         script=_resource("report.js"),
         summary=_summary(summarize(profile, view.units)) + (timeline(profile.memory) if profile.memory else ""),
@@ -121,7 +122,7 @@ def _row(row: HtmlRow, columns: Sequence[Column], *, scripted: bool) -> str:
         label = escape(row.cells[0].text)
         button = f'<button class="fold" hidden aria-expanded="true" aria-label="fold {label}"></button>'
         fold = button if row.is_container and scripted else ""
-        title = f' title="{escape(row.title)}"' if row.title else ""
+        title = f' title="{escape(printable(row.title))}"' if row.title else ""
         first = f'<th scope="row" style="--depth:{row.depth}"{title}>{fold}{label}</th>'
     return f'<tr data-depth="{row.depth}"{_class(row.role)}>{first}{"".join(others)}</tr>'
 
