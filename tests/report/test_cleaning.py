@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from torchstat_cli.report.profile.html import render as render_html
+from torchstat_cli.report.profile.formats.html import render as render_html
 
 from tests.gate.profiles import entry, linear, profile
 from tests.report.profiles import PROVENANCE, TINY, module
