@@ -1,7 +1,7 @@
 """Interrupt one public call at random moments, each time in a process forked from this one, and print what leaked.
 
-Run as ``python -m tests.contracts.interrupt_trials CALL TRIALS``. A process of its own, because whoever ran many tests has
-a large heap, and every forked process that collects garbage would copy it.
+Run as ``python -m tests.contracts.interrupt_trials CALL TRIALS``. A process of its own, because whoever ran many tests
+has a large heap, and every forked process that collects garbage would copy it.
 """
 
 from __future__ import annotations

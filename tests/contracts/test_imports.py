@@ -26,7 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "calculators": {"errors", "foreign_text", "records"},
     "loading": {"errors", "foreign_text", "torch_access", "units"},
     "capture": {"errors", "foreign_text", "records", "torch_access", "units"},
-    "activations": {"errors", "foreign_text", "torch_access"},
+    "activations": {"errors", "foreign_text", "replacing", "torch_access"},
     "gate": {"errors", "foreign_text", "records", "units"},
     "report": {"errors", "foreign_text", "gate", "records", "units"},
     "tasks": {

@@ -105,18 +105,18 @@ def test_a_limit_on_a_number_that_was_not_measured_is_no_pass() -> None:
 
 
 @pytest.mark.parametrize(
-    ("now", "words"),
+    ("now", "words", "models"),
     [
-        (profile(row("x"), shape=(1, 9)), "measured on 1x8, this run on 1x9"),
-        (profile(row("x"), mode="train"), "measured in mode eval, this run in train"),
-        (profile(row("x"), rules=2), "counted with rules 1, this run with 2"),
+        (profile(row("x"), shape=(1, 9)), "measured on 1x8, this run on 1x9", "tiny "),
+        (profile(row("x"), mode="train"), "measured in mode eval, this run in train", "tiny "),
+        (profile(row("x"), rules=2), "counted with rules 1, this run with 2", ""),  # which concerns every model
     ],
 )
-def test_stale(now: Profile, words: str) -> None:
+def test_stale(now: Profile, words: str, models: str) -> None:
     verdict = judged(entry(flops="+1%"), now, profile(row("x")))
     assert verdict.state is State.STALE
     assert words in str(verdict.problem)
-    assert verdict.remedy == "measure again on purpose:  modelstat check tiny --update"
+    assert verdict.remedy == f"measure again on purpose:  modelstat check {models}--update"
 
 
 def test_another_dtype_is_named_in_full() -> None:

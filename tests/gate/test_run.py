@@ -191,6 +191,113 @@ class TestUpdate:
         assert len(gate.baseline) == 99
 
 
+def measured_as(number: int, **provenance: Any) -> Profile:
+    found = flops(number)
+    return replace(found, provenance=replace(found.provenance, **provenance))
+
+
+class TestMigration:
+    def test_counting_rules(self, gate: Gate) -> None:
+        after = {name: measured_as(number, rules=2) for name, number in (("a", 1000), ("b", 1200))}
+        stale = gate.check(after)
+        assert [model.state for model in stale.models] == [State.STALE, State.STALE]
+        assert {model.remedy for model in stale.models} == {"measure again on purpose:  modelstat check --update"}
+        update = gate.check(after, update=True)
+        assert update.exit_code == 0
+        assert update.update is not None
+        assert update.update.migrated == ("a, b: the baseline was counted with rules 1, this run with 2",)
+        # Both numbers side by side: a model may have grown meanwhile.
+        deltas = {model.name: {check.metric: check.delta for check in model.checks}["flops"] for model in update.models}
+        assert deltas == {"a": 0, "b": 200}
+        assert gate.check(after).exit_code == 0
+
+    def test_ceilings_are_kept(self, tmp_path: Path) -> None:
+        gate = Gate(tmp_path, entry("a", flops=["+1%", "1100"]))
+        gate.check({"a": flops(1000)}, update=True)
+        assert gate.check({"a": measured_as(1200, rules=2)}, update=True).exit_code == 1
+
+    def test_a_ratchet_leaves_what_it_cannot_compare(self, gate: Gate) -> None:
+        verdict = gate.check({"a": measured_as(900, rules=2), "b": flops(900)}, ratchet=True)
+        assert [model.state for model in verdict.models] == [State.STALE, State.PASS]
+        assert verdict.update is not None
+        assert (verdict.update.written, verdict.update.migrated) == (("b",), ())
+
+    def test_a_spec_that_is_spelled_otherwise(self, gate: Gate, tmp_path: Path) -> None:
+        models = [replace(model, spec="./models.py:tiny") for model in gate.config.models]
+        anew = Gate(tmp_path, *models)
+        assert [model.state for model in anew.check(PASSING).models] == [State.PASS, State.PASS]
+        update = anew.check(PASSING, update=True).update
+        assert update is not None
+        assert update.migrated == ("a, b: its spec was models:tiny and is ./models.py:tiny",)
+
+    @pytest.mark.parametrize(
+        ("before", "after", "resolved"),
+        [
+            ("resnet18", "torchvision/resnet18", "torchvision.models:resnet18"),
+            ("torchvision/resnet18", "resnet18", "torchvision.models:resnet18"),
+            ("models.py:tiny", "./models.py:tiny", "./models.py:tiny"),
+            ("models:tiny", "models.py:tiny", "models.py:tiny"),
+            ("vit_tiny", "sample_models/vit_tiny", "sample_models.vit:vit_tiny"),
+        ],
+    )
+    def test_a_model_that_is_named_by_its_spec(self, tmp_path: Path, before: str, after: str, resolved: str) -> None:
+        gate = Gate(tmp_path)
+        gate.config = replace(gate.config, rules=default_rules())
+        gate.check({before: flops(1000)}, before, update=True)
+        now = measured_as(1000, resolved=resolved)
+        same = gate.check({after: now}, after)
+        assert (same.exit_code, same.models[0].state) == (0, State.PASS)
+        assert same.models[0].notes == (f"compared with the entry of {before}, another spelling of the same model",)
+        # Another spelling is no way around the gate.
+        assert gate.check({after: measured_as(2000, resolved=resolved)}, after).exit_code == 1
+        assert gate.check({after: now}, after, strict=True).exit_code == 0
+        update = gate.check({after: now}, after, update=True).update
+        assert update is not None
+        assert (update.written, update.pruned, update.migrated) == ((after,), (), (f"{after}: was {before}",))
+        assert set(load_baseline(gate.config.baseline) or {}) == {after}
+        assert gate.check({after: now}, after).models[0].notes == ()
+
+    def test_a_ratchet_keeps_the_entry_under_the_new_spelling(self, tmp_path: Path) -> None:
+        gate = Gate(tmp_path)
+        gate.check({"resnet18": flops(1000)}, "resnet18", update=True)
+        gate.check({"torchvision/resnet18": flops(900)}, "torchvision/resnet18", ratchet=True)
+        models = load_baseline(gate.config.baseline) or {}
+        assert {name: model.totals["flops"] for name, model in models.items()} == {"torchvision/resnet18": 900}
+
+
+class TestRename:
+    @pytest.fixture
+    def renamed(self, gate: Gate, tmp_path: Path) -> Gate:
+        """``b`` is called ``c`` now."""
+        gate.check({"a": flops(1000), "b": flops(5)}, update=True)
+        return Gate(tmp_path, entry("a", flops="+1%"), entry("c", flops="+1%"))
+
+    def test_it_is_recognized_by_its_numbers(self, renamed: Gate) -> None:
+        verdict = renamed.check({"a": flops(1000), "c": flops(5)})
+        assert [(model.name, model.state, model.renamed_from) for model in verdict.models] == [
+            ("a", State.PASS, None),
+            ("c", State.NEW, "b"),
+            ("b", State.GONE, None),
+        ]
+        (alone,) = renamed.check({"c": flops(5)}, "c").models
+        assert alone.renamed_from == "b"
+
+    def test_other_numbers_are_another_model(self, renamed: Gate) -> None:
+        verdict = renamed.check({"a": flops(1000), "c": flops(6)})
+        assert [model.renamed_from for model in verdict.models] == [None, None, None]
+
+    def test_an_update_says_so(self, renamed: Gate) -> None:
+        update = renamed.check({"a": flops(1000), "c": flops(5)}, update=True).update
+        assert update is not None
+        assert (update.written, update.pruned, update.migrated) == (("c",), ("b",), ("c: was b",))
+        assert set(load_baseline(renamed.config.baseline) or {}) == {"a", "c"}
+
+    def test_one_that_grew_is_new_and_the_other_dropped(self, renamed: Gate) -> None:
+        update = renamed.check({"a": flops(1000), "c": flops(6)}, update=True).update
+        assert update is not None
+        assert (update.written, update.pruned, update.migrated) == (("c",), ("b",), ())
+
+
 class TestRatchet:
     def test_only_smaller_numbers_are_written(self, gate: Gate) -> None:
         verdict = gate.check({"a": flops(900), "b": flops(1005)}, ratchet=True)

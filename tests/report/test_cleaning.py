@@ -8,7 +8,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from torchstat_cli.report.profile.formats.html import render as render_html
 
 from tests.gate.profiles import entry, linear, profile
 from tests.report.profiles import PROVENANCE, TINY, module
@@ -22,6 +21,7 @@ from torchstat_cli.records import CLASSES, FitPoint, FitResult, Profile, Unknown
 from torchstat_cli.report import fit, render
 from torchstat_cli.report.cleaning import cleaned
 from torchstat_cli.report.listing import render_listing
+from torchstat_cli.report.profile.formats.html import render as render_html
 from torchstat_cli.report.terminal import Terminal
 from torchstat_cli.report.verdict.comparison import render_comparison
 from torchstat_cli.report.verdict.config import render_config

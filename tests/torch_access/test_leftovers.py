@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ from torch import nn
 import torchstat_cli as ms
 from tests.torch_access import leaky
 from torchstat_cli.errors import ForwardError
+from torchstat_cli.torch_access import leftovers
 
 ROWS = torch.ones(1, 4)
 
@@ -94,6 +96,29 @@ def test_every_new_entry_of_a_cache_elsewhere_is_dropped(monkeypatch: pytest.Mon
 
     assert ms.profile(Caching(4, 4), ROWS).provenance.notices == ()
     assert elsewhere.cache == {"before": 1}
+
+
+def test_what_goes_with_another_leftover_is_not_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clearing a cache lets go of all in it; nobody's None may be taken for one of them."""
+    elsewhere: Any = type(sys)("elsewhere_of_a_test")
+    elsewhere.cached = functools.lru_cache(lambda size: torch.ones(size))
+    monkeypatch.setitem(sys.modules, elsewhere.__name__, elsewhere)
+    drop = leftovers._drop
+
+    def drop_something(item: Any, depth: int) -> None:
+        assert item is not None
+        drop(item, depth)
+
+    monkeypatch.setattr(leftovers, "_drop", drop_something)
+
+    class Caching(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            for size in range(1, 5):
+                sys.modules["elsewhere_of_a_test"].cached(size)  # type: ignore[attr-defined]
+            return super().forward(x)
+
+    assert ms.profile(Caching(4, 4), ROWS).provenance.notices == ()
+    assert elsewhere.cached.cache_info().currsize == 0
 
 
 def test_ordinary_models_leave_nothing() -> None:

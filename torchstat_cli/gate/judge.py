@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 from torchstat_cli.errors import ModelstatError
-from torchstat_cli.gate.baseline.snapshot import Conditions, Snapshot, module_paths, snapshot_of
+from torchstat_cli.gate.baseline.migration import differences
+from torchstat_cli.gate.baseline.snapshot import Snapshot, module_paths, snapshot_of
 from torchstat_cli.gate.config import ModelEntry, Rule, Rules
 from torchstat_cli.gate.config_table import closest
 from torchstat_cli.gate.explain import Explanation, explain
@@ -52,9 +53,7 @@ def judge_model(
 
 
 def _notes_on_acceptance(accepted: ModelVerdict, fork: Snapshot | None, now: Snapshot) -> Iterator[str]:
-    differing = fork.conditions.differences(now.conditions) if fork else ()
-    if fork and differing:
-        difference = _difference(differing[0], fork.conditions, now.conditions)
+    for difference in differences(fork.conditions, now.conditions) if fork else ():
         yield f"where this branch forked {difference}, accepted in this branch"
     if not accepted.accepted:
         yield "compared with the entry that this branch wrote into the baseline"
@@ -82,10 +81,12 @@ def _judge(entry: ModelEntry, profile: Profile, now: Snapshot, reference: Refere
     if unmeasured is not None:
         return replace(verdict, state=State.ERROR, problem=f"{unmeasured} is limited, but this run did not measure it")
     base = reference.base
-    differing = base.conditions.differences(now.conditions) if base else ()
+    differing = differences(base.conditions, now.conditions) if base else []
     if base and differing:
-        problem = f"{_difference(differing[0], base.conditions, now.conditions)}; the numbers are not comparable"
-        remedy = f"measure again on purpose:  modelstat check {entry.name} --update"
+        problem = f"{differing[0]}; the numbers are not comparable"
+        # Another version of the rules concerns every entry.
+        name = "" if base.conditions.rules != now.conditions.rules else f"{entry.name} "
+        remedy = f"measure again on purpose:  modelstat check {name}--update"
         return replace(verdict, state=State.STALE, problem=problem, remedy=remedy)
     checks = (*judge_totals(entry.rules, now, reference), *judge_modules(entry.module_rules, now, reference))
     if not any(check.broken for check in checks) and any(check.accepted_from is not None for check in checks):
@@ -125,23 +126,6 @@ def _on_metrics(groups: Groups, metrics: Collection[str]) -> Groups:
         )
         for path, members in groups.items()
     }
-
-
-def _difference(name: str, base: Conditions, now: Conditions) -> str:
-    if name == "input":
-        before, after = _inputs(base, now)
-        return f"the baseline was measured on {before}, this run on {after}"
-    before, after = str(getattr(base, name)), str(getattr(now, name))
-    what = {"rules": "counted with rules", "mode": "measured in mode", "attention": "measured with attention"}[name]
-    return f"the baseline was {what} {before}, this run {'with' if name != 'mode' else 'in'} {after}"
-
-
-def _inputs(base: Conditions, now: Conditions) -> tuple[str, str]:
-    """Both inputs in words; dtypes only where they differ."""
-    shapes = [", ".join(word.rpartition(":")[0] for word in measured.input) for measured in (base, now)]
-    if shapes[0] != shapes[1]:
-        return shapes[0] or "no input", shapes[1] or "no input"
-    return ", ".join(base.input), ", ".join(now.input)
 
 
 def _notes(base: Snapshot | None, now: Snapshot) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 from torchstat_cli.errors import BaselineError, ModelstatError, UsageError
@@ -10,12 +10,13 @@ from torchstat_cli.gate.baseline.files import differs, load_baseline, parse_base
 from torchstat_cli.gate.baseline.git import read_at_merge_base
 from torchstat_cli.gate.baseline.json import Baseline
 from torchstat_cli.gate.baseline.locking import sole_writer
-from torchstat_cli.gate.baseline.snapshot import Snapshot
+from torchstat_cli.gate.baseline.migration import as_measured, migrations
+from torchstat_cli.gate.baseline.renames import name_in, twin
 from torchstat_cli.gate.baseline.update import ratcheted, updated
 from torchstat_cli.gate.config import GateConfig, ModelEntry
 from torchstat_cli.gate.judge import failed_model, gone_model, judge_model, take_snapshot
 from torchstat_cli.gate.limits import Ceiling
-from torchstat_cli.gate.verdict import ModelVerdict, Update, Verdict
+from torchstat_cli.gate.verdict import ModelVerdict, State, Update, Verdict
 from torchstat_cli.records import Profile
 
 Outcomes = Mapping[str, Profile | ModelstatError]
@@ -94,7 +95,7 @@ def decide(
     config: GateConfig, entries: tuple[ModelEntry, ...], outcomes: Outcomes, references: References, request: Request
 ) -> Verdict:
     """The verdict on all measured models; nothing is written."""
-    models = [_judge(entry, outcomes[entry.name], references, request) for entry in entries]
+    models = [_judge(config, entry, outcomes[entry.name], references, request) for entry in entries]
     if not request.names:
         present = references.committed if references.committed is not None else references.fork
         models += [gone_model(name) for name in sorted(_gone(config, present or {}))]
@@ -126,13 +127,35 @@ def _gone(config: GateConfig, entries: Baseline) -> set[str]:
 
 
 def _judge(
-    entry: ModelEntry, outcome: Profile | ModelstatError, references: References, request: Request
+    config: GateConfig,
+    entry: ModelEntry,
+    outcome: Profile | ModelstatError,
+    references: References,
+    request: Request,
 ) -> ModelVerdict:
     if isinstance(outcome, ModelstatError):
         return failed_model(entry, outcome)
-    committed = (references.committed or {}).get(entry.name)
-    fork = (references.fork or {}).get(entry.name)
-    return judge_model(entry, outcome, committed, fork, against=request.against is not None)
+    committed, fork = references.committed or {}, references.fork or {}
+    names = [_name_in(baseline, config, entry, outcome) for baseline in (committed, fork)]
+    verdict = judge_model(
+        entry, outcome, committed.get(names[0]), fork.get(names[1]), against=request.against is not None
+    )
+    former = next((name for name in names if name != entry.name), None)
+    if former is not None:
+        note = f"compared with the entry of {former}, another spelling of the same model"
+        return replace(verdict, notes=(*verdict.notes, note))
+    if State.NEW in verdict.states:
+        entries = {**fork, **committed}
+        gone = {name: entries[name] for name in _gone(config, entries)}
+        return replace(verdict, renamed_from=twin(take_snapshot(entry, outcome), gone))
+    return verdict
+
+
+def _name_in(baseline: Baseline, config: GateConfig, entry: ModelEntry, profile: Profile) -> str:
+    """What ``baseline`` calls the model."""
+    configured = {model.name for model in config.models}
+    specs = (entry.spec, profile.provenance.resolved)
+    return name_in(baseline, entry.name, specs, configured, entry.directory)
 
 
 def write(
@@ -160,28 +183,42 @@ def write(
         BaselineError: the file has become unusable meanwhile.
         OutputError: the file could not be written.
     """
-    taken = {
-        entry.name: take_snapshot(entry, outcome)
-        for entry in entries
-        if isinstance(outcome := outcomes[entry.name], Profile)
-    }
+    measured = [(entry, outcome) for entry in entries if isinstance(outcome := outcomes[entry.name], Profile)]
+    taken = {entry.name: take_snapshot(entry, profile) for entry, profile in measured}
     found = references.committed or {}
     gone = set() if request.names else _gone(config, found)
     with sole_writer(config.baseline):
-        old = load_baseline(config.baseline) or {}
-        dropped = {name for name in gone if old.get(name) == found[name]}
+        stored = load_baseline(config.baseline) or {}
+        dropped = {name for name in gone if stored.get(name) == found[name]}
+        moved = {_name_in(stored, config, entry, profile): entry.name for entry, profile in measured}
+        if request.update:
+            moved |= _renamed(stored, taken, dropped)
+        old = {moved.get(name, name): entry for name, entry in stored.items()}
         new = ratcheted(old, taken) if request.ratchet else updated(old, taken, dropped)
-        before = decide(config, entries, outcomes, References(old), request)
+        before = decide(config, entries, outcomes, References(as_measured(old, taken)), request)
         after = decide(config, entries, outcomes, References(new), request)
-        verdict = _settled(before, after, _update(old, new, differs(config.baseline, new)))
+        verdict = _settled(before, after, _update(stored, new, moved, dropped, differs(config.baseline, new)))
         ready(verdict)
         save_baseline(config.baseline, new)
     return verdict
 
 
-def _update(old: Mapping[str, Snapshot], new: Mapping[str, Snapshot], changed: bool) -> Update:
-    written = tuple(name for name in sorted(new) if old.get(name) != new[name])
-    return Update(written, tuple(sorted({*old} - {*new})), changed)
+def _renamed(stored: Baseline, taken: Baseline, dropped: set[str]) -> dict[str, str]:
+    """The new name by the old one of models that are gone under one name and new, with equal numbers, under another."""
+    gone = {name: stored[name] for name in dropped}
+    found = {name: twin(now, gone) for name, now in taken.items() if name not in stored}
+    return {former: name for name, former in found.items() if former is not None}
+
+
+def _update(
+    stored: Baseline, new: Baseline, moved: Mapping[str, str], dropped: Collection[str], changed: bool
+) -> Update:
+    former = {now: name for name, now in moved.items() if name in stored}
+    old = {name: stored[former.get(name, name)] for name in new if former.get(name, name) in stored}
+    written = tuple(name for name in sorted(new) if old.get(name) != new[name] or former.get(name, name) != name)
+    respelled = {name for name in former.values() if name not in dropped}
+    pruned = tuple(sorted({*stored} - {*new} - respelled))
+    return Update(written, pruned, changed, migrations(old, new, former))
 
 
 def _settled(before: Verdict, after: Verdict, update: Update) -> Verdict:

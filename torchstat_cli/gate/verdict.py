@@ -84,6 +84,7 @@ class ModelVerdict:
     remedy: str | None = None  # what mends the problem
     notes: tuple[str, ...] = ()  # "torch 2.12 -> 2.13 since the baseline: check dispatch first"
     unknown: tuple[UnknownOperator, ...] = ()
+    renamed_from: str | None = None  # a baseline entry with equal numbers whose model is no longer configured
 
     @property
     def shown(self) -> tuple[Check, ...]:
@@ -109,6 +110,7 @@ class Update:
     written: tuple[str, ...]  # models whose entry changed
     pruned: tuple[str, ...]  # entries without a model that were dropped
     changed: bool  # whether the file has other bytes now
+    migrated: tuple[str, ...] = ()  # "tiny: the baseline was counted with rules 1, this run with 2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +127,9 @@ class Verdict:
     update: Update | None = None
     update_command: str = "modelstat check {name} --update"  # what accepts a model's numbers
 
-    def accept(self, name: str) -> str:
-        """The command that makes the numbers of one model its baseline."""
-        return self.update_command.replace("{name}", name)
+    def accept(self, name: str = "") -> str:
+        """The command that makes the numbers of one model its baseline; without a name, of all."""
+        return self.update_command.replace("{name}", name).replace("  ", " ")
 
     def having(self, *states: State) -> tuple[ModelVerdict, ...]:
         """The models of which any of ``states`` is true."""

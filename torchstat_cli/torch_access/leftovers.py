@@ -69,10 +69,10 @@ class Leftovers:
         self._restore(keys)
         del survivors
         for lent in [lent for lent in self.lent if lent() is not None][:_MOST]:
-            _drop(lent(), _DEPTH)  # no list holds the tensors here: it would be taken for one that keeps them
+            _drop_lent(lent)
         gc.collect()
         left = [lent for lent in self.lent if lent() is not None]
-        sentences = [_sentence(lent) for lent in left[:_MOST]]
+        sentences = filter(None, map(_sentence, left[:_MOST]))
         more = [f"and so do {len(left) - _MOST} more tensors"] if len(left) > _MOST else []
         return tuple(dict.fromkeys((*sentences, *more)))
 
@@ -109,6 +109,12 @@ def _is_library(kind: type) -> bool:
     return kind is object or kind.__module__.startswith(_LIBRARIES) or kind.__module__ == "torch"
 
 
+def _drop_lent(lent: ref[Tensor]) -> None:
+    tensor = lent()  # held by a frame, not by a list, which would be taken for one that keeps it
+    if tensor is not None:  # it may have gone with another one
+        _drop(tensor, _DEPTH)
+
+
 def _drop(item: Any, depth: int) -> None:
     """Take ``item`` out of the caches and new entries that hold it."""
     for holder in gc.get_referrers(item) if depth else ():
@@ -143,9 +149,11 @@ def _without(holder: MutableSequence[Any], item: Any) -> None:
         del holder[index]
 
 
-def _sentence(lent: ref[Tensor]) -> str:
+def _sentence(lent: ref[Tensor]) -> str | None:
     tensor = lent()
-    shape = "()" if tensor is None else "x".join(map(str, tensor.shape)) or "()"
+    if tensor is None:
+        return None
+    shape = "x".join(map(str, tensor.shape)) or "()"
     places = ", ".join(dict.fromkeys(_places(tensor, _DEPTH))) or "an object that cannot be named"
     return f"a tensor of the run ({shape}) lives on in {places}: clear it before the next real call"
 

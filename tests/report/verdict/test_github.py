@@ -56,6 +56,11 @@ def test_accepted_growth_is_a_notice() -> None:
     assert "flops 2.507 G -> 2.972 G (+18.54 %25), accepted in this branch" in line
 
 
+def test_a_renamed_model_is_asked_about() -> None:
+    (line,) = render_github(run(replace(NEW, name="seg", renamed_from="segmenter"))).splitlines()
+    assert line.endswith("::has segmenter's numbers: renamed?")
+
+
 def test_at_most_ten_and_the_rest_is_counted() -> None:
     models = [replace(NEW, name=f"new{index}") for index in range(20)] + [replace(FAILING, name="bad")]
     lines = render_github(run(*models)).splitlines()

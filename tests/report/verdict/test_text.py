@@ -203,6 +203,19 @@ def test_an_update_says_what_it_wrote() -> None:
     assert unchanged.endswith("PASS  sample_models/baseline.json is up to date\n")
 
 
+def test_a_renamed_model_is_asked_about() -> None:
+    renamed = run(replace(NEW, name="seg", renamed_from="segmenter"), replace(GONE, name="segmenter"))
+    text = render_text(renamed)
+    assert "\n  seg has segmenter's numbers: renamed?  modelstat check --update  moves the entry.\n" in text
+
+
+def test_an_update_says_what_it_migrated() -> None:
+    update = Update(("a", "b"), (), True, ("a, b: the baseline was counted with rules 1, this run with 2",))
+    text = render_text(run(PASSING, update=update))
+    assert "\n  migrated a, b: the baseline was counted with rules 1, this run with 2\n" in text
+    assert "PASS  wrote a, b        now commit" in text
+
+
 def test_against() -> None:
     assert render_text(run(PASSING, against="main")).endswith(
         "baseline sample_models/baseline.json where main forked\n"

@@ -103,7 +103,7 @@ def _update_line(verdict: Verdict) -> str:
 
 def model_notices(verdict: Verdict) -> list[str]:
     """Sentences on models that pass but ask for something, and how to do it."""
-    lines: list[str] = []
+    lines = [f"  migrated {text}" for text in verdict.update.migrated] if verdict.update else []
     for model in verdict.models:
         for state in (State.NEW, State.GONE, State.INHERITED, State.PARTIAL):
             if state in model.states and model.state not in UNDECIDED:
@@ -144,7 +144,10 @@ def _new_notice(verdict: Verdict, model: ModelVerdict) -> list[str]:
         subject = f"{', '.join(fresh)} of {model.name} {'is' if len(fresh) == 1 else 'are'} not in its baseline entry"
     else:
         subject = f"{model.name} has no baseline entry"
+    former = model.renamed_from
+    renamed = f"  {model.name} has {former}'s numbers: renamed?  {verdict.accept()}  moves the entry."
     return [
+        *([renamed] if former is not None else []),
         f"  {subject}, so only its ceilings were judged{none}.",
         f"  Start guarding it:  {verdict.accept(model.name)}",
     ]

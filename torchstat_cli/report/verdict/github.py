@@ -58,6 +58,8 @@ def _message(verdict: Verdict, model: ModelVerdict) -> str:
     if broken:
         biggest = top_group(model, explained_metrics(model))
         return "\n".join(filter(None, ("; ".join(broken), biggest, model.message)))
+    if model.renamed_from is not None:
+        return f"has {model.renamed_from}'s numbers: renamed?"
     if State.NEW in model.states:
         return f"no baseline entry, only ceilings were judged; run: {verdict.accept(model.name)}"
     inherited = [number_cells(check).sentence for check in model.shown if check.state is State.INHERITED]

@@ -46,6 +46,7 @@ def _model(model: ModelVerdict) -> dict[str, Any]:
         "problem": model.problem,
         "remedy": model.remedy,
         "notes": list(model.notes),
+        "renamed_from": model.renamed_from,
         "unknown": [{"op": operator.op, "calls": operator.calls} for operator in model.unknown],
     }
 
@@ -89,4 +90,9 @@ def _group(group: Group) -> dict[str, Any]:
 def _update(update: Update | None) -> dict[str, Any] | None:
     if update is None:
         return None
-    return {"written": list(update.written), "pruned": list(update.pruned), "changed": update.changed}
+    return {
+        "written": list(update.written),
+        "pruned": list(update.pruned),
+        "changed": update.changed,
+        "migrated": list(update.migrated),
+    }
