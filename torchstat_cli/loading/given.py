@@ -9,6 +9,7 @@ from typing import Any, TypeGuard
 from torchstat_cli.errors import InputError, UsageError
 from torchstat_cli.foreign_text import shown
 from torchstat_cli.loading.inputs import Inputs, InputSpec, load_inputs, parse_input
+from torchstat_cli.torch_access.process import same_random_numbers
 
 Given = Inputs | tuple[InputSpec, ...]
 """Ready inputs, or specs of dummy inputs."""
@@ -52,7 +53,8 @@ def written_inputs(texts: Sequence[str], factory: str | None) -> Given | None:
         ModelstatError: a text describes no tensor, or there is no such function, or it returns no inputs.
     """
     if factory:
-        return load_inputs(factory)
+        with same_random_numbers():
+            return load_inputs(factory)
     return tuple(map(parse_input, texts)) or None
 
 

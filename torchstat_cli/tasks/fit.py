@@ -12,6 +12,7 @@ from torchstat_cli.records import FitPoint, FitResult, InputRecord, Profile
 from torchstat_cli.tasks.profile import profile_spec
 from torchstat_cli.tasks.search import LIMIT, search_largest
 from torchstat_cli.tasks.settings import Settings
+from torchstat_cli.torch_access.process import same_random_numbers
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ def fit_spec(
     Raises:
         ModelstatError: see the tree; the model cannot be run at all, or an axis does not exist.
     """
-    source = find_model(model, arguments, online=online)
+    with same_random_numbers():  # a module may be built when it is imported
+        source = find_model(model, arguments, online=online)
     first, notes = profile_spec(source, given or None, settings)
     with announced(source.notices):
         return _fitted(source, first, given, settings, request, tried), notes

@@ -16,6 +16,7 @@ from torchstat_cli.tasks.measurement import Measurement
 from torchstat_cli.tasks.profile import measure_spec
 from torchstat_cli.tasks.rungs import Rung
 from torchstat_cli.tasks.settings import Settings
+from torchstat_cli.torch_access.process import same_random_numbers
 
 _TOKENS = "input_ids"
 
@@ -56,7 +57,8 @@ def generation_spec(
     """
     prompt, _ = tokens
     name, batch = (given[0].name or _TOKENS, given[0].shape[0]) if given and given[0].shape else (_TOKENS, 1)
-    source = find_model(model, arguments, online=online)
+    with same_random_numbers():  # a module may be built when it is imported
+        source = find_model(model, arguments, online=online)
     ids = InputSpec(name, (batch, prompt), "int64", None)
     return measure_spec(source, (ids,), _Generation(settings, name, batch, tokens))
 

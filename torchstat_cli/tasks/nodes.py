@@ -14,6 +14,7 @@ from torchstat_cli.foreign_text import first_line_of
 from torchstat_cli.loading import Given, announced, find_model
 from torchstat_cli.tasks.ladder import Attempt, descend
 from torchstat_cli.tasks.rungs import Rung, SpecLadder
+from torchstat_cli.torch_access.process import same_random_numbers
 
 
 def list_spec_nodes(
@@ -32,9 +33,10 @@ def list_spec_nodes(
     Raises:
         ModelstatError: the model cannot be found, built, traced (where that is forced) or run.
     """
-    source = find_model(spec, arguments, online=online)
+    with same_random_numbers():  # a module may be built when it is imported
+        source = find_model(spec, arguments, online=online)
     attempt = _Listing(engine, compat == "torchvision", device == "auto", progress)
-    with announced(source.notices):
+    with announced(source.notices), same_random_numbers():
         held = descend(SpecLadder(source, given, device), attempt)
     listing = held.result
     return replace(listing, placement=held.rung.placement, notes=(*source.notices, *held.notes, *listing.notes))

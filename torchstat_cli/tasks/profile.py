@@ -17,6 +17,7 @@ from torchstat_cli.tasks.ladder import Held, Ladder, descend
 from torchstat_cli.tasks.measurement import Measurement
 from torchstat_cli.tasks.rungs import LiveLadder, Rung, SpecLadder
 from torchstat_cli.tasks.settings import Settings
+from torchstat_cli.torch_access.process import same_random_numbers
 from torchstat_cli.torch_access.wrappers import home_of, peeled, refuse_sharded
 
 
@@ -41,7 +42,9 @@ def measure(
         ModelstatError: see the tree; the spec, the inputs or the model cannot be used.
     """
     if isinstance(model, str):
-        return profile_spec(find_model(model, arguments, online=online), given, settings)
+        with same_random_numbers():  # a module may be built when it is imported
+            source = find_model(model, arguments, online=online)
+        return profile_spec(source, given, settings)
     if not isinstance(model, nn.Module):
         raise _no_module(model)
     return profile_live(model, Inputs((), {}) if given is None else given, settings)
@@ -65,7 +68,7 @@ def measure_spec(source: ModelSource, given: Given | None, measurement: Measurem
     """What a measurement gives of what a spec points at, and notes on how it was reached; see :func:`profile_spec`."""
     settings = measurement.settings
     ladder = SpecLadder(source, given, settings.device, settings.dtype)
-    with announced(source.notices):
+    with announced(source.notices), same_random_numbers():
         held = _descended(ladder, measurement)
         profile = held.result
         if settings.time:

@@ -19,6 +19,8 @@ import torch
 from torchstat_cli.torch_access.interrupts import held_back, let_through
 from torchstat_cli.torch_access.patching import Switch
 
+_SEED = 0  # any number would do
+
 
 def one_guest_at_a_time() -> AbstractContextManager[Any]:
     """Hold the process for this thread, while foreign code runs that changes its state, which is put back."""
@@ -78,6 +80,24 @@ def untouched_generators() -> Iterator[None]:
         torch.set_rng_state(torch_state)
         if cuda_states is not None:
             torch.cuda.set_rng_state_all(cuda_states)
+
+
+@contextmanager
+def same_random_numbers() -> Iterator[None]:
+    """Inside, Python, NumPy and torch draw the same numbers in every process; the caller's generators stay as they are.
+
+    What a model costs may depend on its weights: gates that open or not, boxes above a threshold.
+    """
+    with one_guest_at_a_time(), untouched_generators():
+        random.seed(_SEED)
+        numpy: Any = sys.modules.get("numpy")
+        if numpy:
+            numpy.random.seed(_SEED)
+        # Not torch.manual_seed, which would seed the generators of a GPU that is used for the first time later.
+        torch.default_generator.manual_seed(_SEED)
+        if torch.cuda.is_initialized():
+            torch.cuda.manual_seed_all(_SEED)
+        yield
 
 
 def without_collection() -> AbstractContextManager[None]:
