@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,6 +29,45 @@ def convolution():
 
 
 convolution.example_inputs = lambda: torch.zeros(2, 16, 32, 32)
+"""
+
+ASKING = """
+import torch
+from torch import nn
+
+
+class Encoder(nn.Module):
+    def __init__(self, masked):
+        super().__init__()
+        self.masked = masked
+        self.encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(64, 4, 128, batch_first=True), 1)
+
+    def forward(self, x):
+        mask = nn.Transformer.generate_square_subsequent_mask(x.shape[1], device=x.device) if self.masked else None
+        return self.encoder(x, mask=mask)
+
+
+class Asking(nn.Module):
+    def __init__(self, kind):
+        super().__init__()
+        self.kind, self.layer = kind, nn.Linear(64, 64)
+
+    def forward(self, x):
+        y = self.layer(x)
+        if self.kind == "gated":
+            return self.layer(y) if y.mean().item() > 3 else y
+        if self.kind == "selecting":
+            return self.layer(y[y[..., 0] > 0])
+        return self.layer(torch.tensor(y.tolist(), device=x.device))
+
+
+def encoder(): return Encoder(True)
+def plain_encoder(): return Encoder(False)
+def gated(): return Asking("gated")
+def selecting(): return Asking("selecting")
+def listing(): return Asking("listing")
+for factory in (encoder, plain_encoder): factory.example_inputs = ["1,600,64"]
+for factory in (gated, selecting, listing): factory.example_inputs = ["1,600,64"]
 """
 
 
@@ -72,6 +114,67 @@ def test_a_gpu_is_simulated_without_the_copies_of_the_cpu(capsys: pytest.Capture
 def test_nothing_fits_is_an_answer(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fit", "fit_models.py:linear", "--budget", "100KiB"]) == 0
     assert "nothing fits: axis 0 = 1 takes 258.0 KiB" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["encoder", "gated", "selecting"])
+def test_a_model_that_asks_for_values_is_simulated_all_the_same(
+    name: str, capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    (folder / "asking.py").write_text(ASKING)
+    assert main(["fit", f"asking.py:{name}", "--budget", "1GiB", "--format", "json"]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["largest"] > 8
+    assert "note: assumed: " in captured.err
+
+
+def test_the_answer_for_a_causal_mask_is_that_without_one_less_the_mask(
+    capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    """torch drops a causal mask once it knows it for one; what stays is the tensor itself, 600 * 600 floats."""
+    (folder / "asking.py").write_text(ASKING)
+    peaks = []
+    for name in ("encoder", "plain_encoder"):
+        assert main(["fit", f"asking.py:{name}", "--budget", "1GiB", "--limit", "64", "--format", "json"]) == 0
+        points = json.loads(capsys.readouterr().out)["points"]
+        peaks.append(next(point["peak"] for point in points if point["size"] == 64))
+    assert peaks[0] - peaks[1] == 600 * 600 * 4
+
+
+def test_nothing_is_allocated_whatever_the_budget(folder: Path) -> None:
+    (folder / "asking.py").write_text(ASKING)
+    script = (
+        "import resource, sys\n"
+        "from torchstat_cli.cli.main import main\n"
+        "code = main(sys.argv[1:])\n"
+        "print(code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)\n"
+    )
+    sizes = []
+    for name, budget in (("plain_encoder", "64MiB"), ("encoder", "64MiB"), ("encoder", "64GiB"), ("gated", "64GiB")):
+        words = [sys.executable, "-c", script, "fit", f"asking.py:{name}", "--budget", budget]
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+        code, size = done.stderr.splitlines()[-1].split()
+        assert code == "0", done.stderr
+        sizes.append(int(size))
+    # The largest size has a peak of 64 GiB; what is resident is Python and torch.
+    assert max(sizes) < 1.3 * sizes[0]
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda", "cuda:1", "mps"])
+def test_devices_that_run_for_real_are_refused(device: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "fit_models.py:linear", "--budget", "1GiB", "--device", device]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert f"error: fit only simulates, and --device {device} would run every size for real" in captured.err
+    assert f"modelstat fit_models.py:linear --memory --device {device}" in captured.err
+
+
+def test_a_model_that_cannot_be_simulated(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    (folder / "asking.py").write_text(ASKING)
+    assert main(["fit", "asking.py:listing", "--budget", "1GiB"]) == 2
+    captured = capsys.readouterr()
+    assert "and fit only simulates" in captured.err
+    assert "  measure single sizes: modelstat MODEL --memory --device cpu" in captured.err
 
 
 @pytest.mark.parametrize(

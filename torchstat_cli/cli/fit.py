@@ -52,7 +52,8 @@ def command(
 ) -> None:
     """Find the largest batch of MODEL that fits a memory size, by simulation; nothing is allocated.
 
-    What is searched is the peak of tensor memory of a forward pass, or of a training step with --train.
+    What is searched is the peak of tensor memory of a forward pass, or of a training step with --train. Devices that
+    would run each size for real (--device cpu, cuda) are refused.
     """
     from torchstat_cli.report.fit import render
     from torchstat_cli.report.writing import check_place, write

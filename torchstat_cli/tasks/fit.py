@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from torchstat_cli.errors import UsageError
+from torchstat_cli.errors import PlacementError, UsageError
 from torchstat_cli.loading import InputSpec, ModelSource, announced, find_model
 from torchstat_cli.records import FitPoint, FitResult, InputRecord, Profile
 from torchstat_cli.tasks.profile import profile_spec
@@ -57,13 +58,35 @@ def fit_spec(
         tried: called with each size before it is simulated.
 
     Raises:
-        ModelstatError: see the tree; the model cannot be run at all, or an axis does not exist.
+        UsageError: a device to run on for real, or an axis that does not exist.
+        ModelstatError: see the tree; the model cannot be run at all.
     """
+    if settings.device not in ("auto", "meta"):
+        raise UsageError(
+            f"fit only simulates, and --device {settings.device} would run every size for real",
+            f"leave it out; one size is measured by  modelstat {model} --memory --device {settings.device}",
+        )
+    # On meta alone: a size that is tried may be many times larger than the memory here.
+    simulated = replace(settings, device="meta")
     with same_random_numbers():  # a module may be built when it is imported
         source = find_model(model, arguments, online=online)
-    first, notes = profile_spec(source, given or None, settings)
-    with announced(source.notices):
-        return _fitted(source, first, given, settings, request, tried), notes
+    with _simulation_only():
+        first, notes = profile_spec(source, given or None, simulated)
+    assumed = dict.fromkeys(first.provenance.assumptions)
+    with announced(source.notices), _simulation_only():
+        result = _fitted(source, first, given, simulated, request, tried, assumed)
+    return result, (*notes, *(f"assumed: {words}" for words in assumed))
+
+
+@contextmanager
+def _simulation_only() -> Iterator[None]:
+    """A model that cannot be simulated is not sent to a device that this command refuses."""
+    try:
+        yield
+    except PlacementError as error:
+        raise PlacementError(
+            f"{error.message}, and fit only simulates", "measure single sizes: modelstat MODEL --memory --device cpu"
+        ) from error
 
 
 def _fitted(
@@ -73,14 +96,16 @@ def _fitted(
     settings: Settings,
     request: FitRequest,
     tried: Callable[[int], None],
+    assumed: dict[str, None],
 ) -> FitResult:
-    """The search, from the profile of the inputs as they are."""
+    """The search, from the profile of the inputs as they are; what a size assumes is added to ``assumed``."""
     specs = given or tuple(_spec(record) for record in first.provenance.inputs)
     axes = _axes(request.vary, specs)
 
     def simulate(size: int) -> FitPoint:
         tried(size)
         profile, _ = profile_spec(source, _grown(specs, axes, size), settings)
+        assumed.update(dict.fromkeys(profile.provenance.assumptions))
         return _point(size, profile)
 
     search = search_largest(simulate, request.budget, max(1, request.limit))

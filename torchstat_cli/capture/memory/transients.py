@@ -79,6 +79,8 @@ class Transients:
             return query.numel // query.shape[-1] * _STATISTIC_BYTES if query.numel else 0
         if self._memo is None or "inplace" in record.tags:
             return 0
+        if traits(func).data_dependent or not record.outputs:
+            return 0  # its parts would ask meta tensors for values; what was known, or assumed, has answered the call
         parts = _Parts(self._memo)
         with parts:
             result = parts.decompose(func, args, kwargs)
