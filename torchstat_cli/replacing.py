@@ -65,7 +65,7 @@ def _made_alike(temporary: Path, target: Path, older: os.stat_result) -> bool:
     """Whether the new file could be given owner, permissions and attributes of the older one."""
     mine = os.stat(temporary)
     try:
-        if (mine.st_uid, mine.st_gid) != (older.st_uid, older.st_gid):
+        if (mine.st_uid, mine.st_gid) != (older.st_uid, older.st_gid) and hasattr(os, "chown"):
             os.chown(temporary, older.st_uid, older.st_gid)
     except PermissionError:
         return False

@@ -25,7 +25,7 @@ def shown(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, names: list[str]
 
 
 def test_a_name_moves_no_cursor(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert r"last b\x1b[2J\n" in shown(monkeypatch, Terminal(), ["a", "b\x1b[2J\n"])
+    assert r"last b\x1b[2J" in shown(monkeypatch, Terminal(), ["a", "b\x1b[2J\n"])
 
 
 def test_a_terminal_sees_the_last_model(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,7 +71,8 @@ def compared(name: str, form: str) -> str:
 
 
 def configured(name: str) -> str:
-    table = {"models": {name: {"spec": name, "message": name, "modules": {name: {"params": "1 k"}}}}}
+    text = name.replace("\0", "")  # which no value may hold
+    table = {"models": {name: {"spec": text, "message": text, "modules": {name: {"params": "1 k"}}}}}
     config = read_config(table, Path("pyproject.toml"), "[tool.modelstat]")
     return render_config(config, config.models)
 

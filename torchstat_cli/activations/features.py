@@ -27,6 +27,7 @@ from torchstat_cli.activations.selection.language import Selector, parse_all
 from torchstat_cli.activations.selection.leaves import TracerOptions
 from torchstat_cli.activations.selection.naming import ModuleTable
 from torchstat_cli.errors import ModelError, SelectionError
+from torchstat_cli.torch_access.modules import modules_of
 from torchstat_cli.torch_access.wrappers import unwrap
 
 Compat = Literal["torchvision"] | None
@@ -141,7 +142,7 @@ class _Request:
             return False
         return not any(
             (module._forward_hooks or module._forward_pre_hooks) and not self.options.is_leaf(module)
-            for module in root.modules()
+            for module in modules_of(root)
         )
 
     def torchvision_graph(self, train_queries: dict[str, str], eval_queries: dict[str, str]) -> GraphExtractor:

@@ -26,7 +26,7 @@ from torchstat_cli.activations.selection.engines import matching_modules
 from torchstat_cli.activations.selection.language import Selector, parse_all, unmatched
 from torchstat_cli.activations.selection.naming import ModuleTable
 from torchstat_cli.errors import SelectionError
-from torchstat_cli.torch_access.eager import eagerly
+from torchstat_cli.torch_access.eager import eagerly, room_for_hooks
 from torchstat_cli.torch_access.interrupts import held_back, to_the_end
 from torchstat_cli.torch_access.trees import map_tensors
 from torchstat_cli.torch_access.wrappers import refuse, unwrap
@@ -96,6 +96,7 @@ class IntermediateExtractorBase:
 
     def _begin(self) -> None:
         """What is in place while any hook is."""
+        self._session.enter_context(room_for_hooks())
         self._session.enter_context(eagerly(self.model))
 
     def detach_hooks(self) -> None:

@@ -24,7 +24,7 @@ from torchstat_cli.activations.selection.language import Part
 from torchstat_cli.activations.selection.leaves import TracerOptions
 from torchstat_cli.activations.selection.naming import ModuleTable
 from torchstat_cli.errors import EjectedError
-from torchstat_cli.torch_access.eager import eagerly
+from torchstat_cli.torch_access.eager import eagerly, room_for_hooks
 from torchstat_cli.torch_access.wrappers import unwrap
 
 
@@ -100,6 +100,7 @@ class Recorder(nn.Module):
         mode = OperatorMode(listener.operator)
         listener.follow(hooks, mode, finder)
         with ExitStack() as stack:
+            stack.enter_context(room_for_hooks())
             stack.enter_context(eagerly(self.vit, compiled=table.compiled))
             stack.enter_context(hooks.attached(hooked_paths((), table, everything=True), failures=True))
             stack.enter_context(listening(mode))

@@ -27,6 +27,7 @@ from torchstat_cli.capture.values.known import ValueUnknownError
 from torchstat_cli.errors import UnsupportedTorchError
 from torchstat_cli.records import Recording
 from torchstat_cli.torch_access.leftovers import Leftovers
+from torchstat_cli.torch_access.modules import modules_of
 from torchstat_cli.torch_access.trees import tensors_in
 from torchstat_cli.torch_access.wrappers import home_of
 
@@ -69,7 +70,7 @@ def record_run(
     """
     if not options.on_meta:
         return _record(model, args, kwargs, knows, options, None)
-    leftovers = Leftovers(model.modules())
+    leftovers = Leftovers(modules_of(model))
     try:
         recording = _record(model, args, kwargs, knows, options, leftovers.lent)
     except BaseException:

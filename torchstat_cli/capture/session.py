@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -29,8 +29,9 @@ from torchstat_cli.capture.values.twins import copy_parameters, copy_state, put_
 from torchstat_cli.errors import ForwardError, InputError, UsageError
 from torchstat_cli.foreign_text import class_of, first_line_of
 from torchstat_cli.records import Event, Recording
-from torchstat_cli.torch_access.eager import without_compiler, without_fast_paths
+from torchstat_cli.torch_access.eager import room_for_hooks, without_compiler, without_fast_paths
 from torchstat_cli.torch_access.interrupts import held_back, let_through, to_the_end
+from torchstat_cli.torch_access.modules import set_training
 from torchstat_cli.torch_access.process import one_guest_at_a_time, untouched_generators
 from torchstat_cli.torch_access.reach import Reach, replace_tensors
 from torchstat_cli.torch_access.restoring import untouched
@@ -79,6 +80,7 @@ class Session:
             with held_back(), ExitStack() as stack:
                 stack.callback(setattr, self, "_open", False)
                 self._open = True
+                stack.enter_context(room_for_hooks())
                 stack.enter_context(without_compiler())
                 stack.enter_context(control_flow_by_parts())
                 stack.enter_context(without_fast_paths())
@@ -208,8 +210,7 @@ def prepared_run(
             session.note_twins(copy_parameters(reach, session.twins))
             replace_tensors(Reach((), [inputs]), _without_gradient)
         if any(module.training is not training for module in modules):
-            with suppress(NotImplementedError):  # an exported module keeps the mode in which it was exported
-                model.train(training)
+            set_training(model, training)
         with let_through():
             yield PreparedRun(session, model, *inputs)
 

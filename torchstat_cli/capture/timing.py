@@ -5,7 +5,7 @@ Timed without the tape: a dispatch mode would slow every operator and switch com
 
 from __future__ import annotations
 
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -16,6 +16,7 @@ from torch import nn
 from torchstat_cli.capture.instrumentation.leaves import Site, find_sites
 from torchstat_cli.capture.values.twins import copy_state
 from torchstat_cli.torch_access.interrupts import held_back, let_through
+from torchstat_cli.torch_access.modules import modules_of, set_training
 from torchstat_cli.torch_access.process import one_guest_at_a_time, untouched_generators
 from torchstat_cli.torch_access.restoring import untouched
 
@@ -37,10 +38,9 @@ def time_modules(
     with one_guest_at_a_time(), held_back(), ExitStack() as stack:
         stack.enter_context(untouched_generators())
         inputs: list[Any] = [args, kwargs]
-        copy_state(stack.enter_context(untouched(model.modules(), [inputs])))
+        copy_state(stack.enter_context(untouched(modules_of(model), [inputs])))
         args, kwargs = inputs
-        with suppress(NotImplementedError):  # an exported module keeps the mode in which it was exported
-            model.train(training)
+        set_training(model, training)
         stack.enter_context(torch.inference_mode())
         clocks = _Clocks(find_sites(model))
         stack.enter_context(let_through())

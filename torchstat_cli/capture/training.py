@@ -17,6 +17,7 @@ from torchstat_cli.capture.values.known import ValueUnknownError
 from torchstat_cli.errors import ModelstatError, TrainingError, UnsupportedTorchError
 from torchstat_cli.foreign_text import class_of, first_line_of
 from torchstat_cli.records import Event, PhaseEvents, Recording, TrainingSetup
+from torchstat_cli.torch_access.modules import parameters_of
 from torchstat_cli.torch_access.trees import tensors_in
 from torchstat_cli.units import format_shape
 
@@ -171,7 +172,7 @@ def _trainable(model: nn.Module) -> list[nn.Parameter]:
     Raises:
         TrainingError: there are none.
     """
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    parameters = [parameter for parameter in parameters_of(model) if parameter.requires_grad]
     if not parameters:
         raise TrainingError(
             "there is nothing to train: no parameter of the model requires a gradient",

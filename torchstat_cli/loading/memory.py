@@ -8,6 +8,8 @@ from pathlib import Path
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from torchstat_cli.torch_access.modules import buffers_of, parameters_of
+
 _MOST = 4 * 1024**3  # bytes; a real fallback above this should be asked for
 
 
@@ -18,7 +20,7 @@ def memory_limit() -> int:
 
 def module_bytes(module: nn.Module) -> int:
     """Bytes of the distinct parameters and buffers; lazy ones without a shape count 0."""
-    tensors = [*module.parameters(), *module.buffers()]
+    tensors = [*parameters_of(module), *buffers_of(module)]
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors if not is_lazy(tensor))
 
 

@@ -13,6 +13,7 @@ from torch.nn.parameter import is_lazy
 from torch.utils.weak import WeakIdKeyDictionary
 
 from torchstat_cli.torch_access.internals import TorchDispatchMode
+from torchstat_cli.torch_access.modules import parameters_of
 from torchstat_cli.torch_access.patching import replaced
 
 aten = torch.ops.aten
@@ -110,7 +111,7 @@ def copy_without_memory(module: nn.Module) -> nn.Module:
         Exception: whatever ``copy.deepcopy`` raises for a module that cannot be copied.
     """
     memo: dict[int, object] = {}
-    for parameter in module.parameters():
+    for parameter in parameters_of(module):
         if not parameter.is_meta and not is_lazy(parameter):
             memo[id(parameter)] = meta_twin(parameter)
     return copy.deepcopy(module, memo)

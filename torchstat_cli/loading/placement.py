@@ -16,6 +16,7 @@ from torchstat_cli.loading.factories import caused_by, mentions
 from torchstat_cli.loading.memory import memory_limit, module_bytes
 from torchstat_cli.loading.meta import copy_without_memory, intercepted_parameters, meta_device, meta_parameters
 from torchstat_cli.loading.source import ModelSource
+from torchstat_cli.torch_access.modules import buffers_of, parameters_of
 from torchstat_cli.units import format_bytes
 
 __all__ = ["Placed", "memory_limit", "module_bytes", "place", "place_meta_parameters", "place_on_cpu"]
@@ -103,14 +104,14 @@ def place_meta_parameters(source: ModelSource, *, dtype: torch.dtype | None = No
 
 def _without_memory(module: nn.Module) -> Placed:
     """The module, or a copy of it without memory: a factory may name a device, or hand out a module made before."""
-    if not all(parameter.is_meta for parameter in module.parameters()):
+    if not all(parameter.is_meta for parameter in parameters_of(module)):
         try:
             module = copy_without_memory(module)
         except Exception as error:  # deepcopy runs the module's own code, which may raise anything; the note says it
-            devices = sorted({str(parameter.device) for parameter in module.parameters() if not parameter.is_meta})
+            devices = sorted({str(parameter.device) for parameter in parameters_of(module) if not parameter.is_meta})
             note = f"the module holds real parameters and cannot be copied without them ({named(error)})"
             return Placed(module, devices[0], (note,))
-    on_meta = all(buffer.is_meta for buffer in module.buffers())
+    on_meta = all(buffer.is_meta for buffer in buffers_of(module))
     return Placed(module, "meta" if on_meta else "meta-parameters")
 
 

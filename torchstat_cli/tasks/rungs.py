@@ -29,6 +29,7 @@ from torchstat_cli.loading import (
 )
 from torchstat_cli.loading.lazy import initialised
 from torchstat_cli.tasks.origin import Origin
+from torchstat_cli.torch_access.modules import buffers_of, parameters_of
 from torchstat_cli.torch_access.wrappers import home_of, peeled, refuse_sharded
 
 
@@ -68,7 +69,7 @@ class SpecLadder:
         """Where the settings say; on meta, then with the values of its buffers."""
         placed = place(self.source, self.device, dtype=self.dtype)
         yield placed
-        if placed.on_meta and any(buffer.is_meta for buffer in placed.model.buffers()):
+        if placed.on_meta and any(buffer.is_meta for buffer in buffers_of(placed.model)):
             try:
                 with_values = place_meta_parameters(self.source, dtype=self.dtype)
             except BuildError:
@@ -170,7 +171,7 @@ class LiveLadder:
 
 def _floating_dtype(model: nn.Module) -> torch.dtype:
     """The dtype of the first floating parameter or buffer, torch's default without one."""
-    tensors = chain(model.parameters(), model.buffers())
+    tensors = chain(parameters_of(model), buffers_of(model))
     return next((tensor.dtype for tensor in tensors if tensor.is_floating_point()), torch.get_default_dtype())
 
 

@@ -81,7 +81,7 @@ class Reach:
         if kind in _PLAIN or id(value) in self._seen:
             return
         if isinstance(value, nn.Module):
-            self._add_module(value)
+            self._pending.append(value)
         elif not isinstance(value, (Tensor, *_CLOSED)):
             self._seen.add(id(value))
             self._pending.append(value)
@@ -113,6 +113,9 @@ class Reach:
                 self._add(value)
 
     def _enter(self, value: Any) -> None:
+        if isinstance(value, nn.Module):
+            self._add_module(value)
+            return
         if isinstance(value, MethodType):
             self._add(value.__self__)
             self._add(value.__func__)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from torchstat_cli.errors import ModelError
 from torchstat_cli.foreign_text import named
+from torchstat_cli.torch_access.modules import modules_of, set_mode
 from torchstat_cli.torch_access.reach import Held, Reach
 
 
@@ -91,14 +92,12 @@ def untouched(modules: Iterable[nn.Module], values: Iterable[Any] = ()) -> Itera
 @contextmanager
 def same_modes(model: nn.Module) -> Iterator[None]:
     """Restore every module's own ``training`` flag; ``model.train()`` would flatten a frozen part's."""
-    flags = {module: module.training for module in model.modules()}
+    flags = [(module, module.training) for module in modules_of(model)]
     try:
         yield
     finally:
-        for module, training in flags.items():
-            # A TorchScript module keeps its flag behind a property; both take plain assignment.
-            if module.training != training:
-                module.training = training
+        for module, training in flags:
+            set_mode(module, training)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from torchstat_cli.errors import ModelError
+from torchstat_cli.torch_access.modules import buffers_of, named_modules, parameters_of, parts
 
 _COMPILED = "_orig_mod"
 _REPLICATING = ("DistributedDataParallel", "DataParallel")
@@ -132,7 +133,7 @@ def refuse_sharded(model: nn.Module) -> None:
     if not _is_distributed():
         return
     remedy = "profile the model before it is sharded: the counts are those of the whole model"
-    for path, part in model.named_modules():
+    for path, part in named_modules(model):
         name, how = repr(path) if path else "the model", sharding_of(part)
         if how == "FSDP":
             raise ModelError(f"{name} is sharded by FSDP", remedy)
@@ -159,25 +160,9 @@ def _is_a(lineage: tuple[type, ...], names: tuple[str, ...]) -> bool:
     return any(base.__name__ in names for base in lineage)
 
 
-def parts(model: nn.Module) -> Iterator[nn.Module]:
-    """``model`` and every module in it, once each; the insides of TorchScript are left out.
-
-    ``model.modules()`` does the same through one generator per level, which a small model called often would feel.
-    """
-    seen = {model}
-    pending = [model]
-    while pending:
-        part = pending.pop()
-        yield part
-        if not isinstance(part, torch.jit.ScriptModule):
-            children = {child: None for child in part._modules.values() if child is not None and child not in seen}
-            seen.update(children)
-            pending.extend(children)
-
-
 def home_of(model: nn.Module) -> torch.device:
     """The device of the first parameter or buffer, the CPU without one."""
-    tensors: Iterator[torch.Tensor] = chain(model.parameters(), model.buffers())
+    tensors: Iterator[torch.Tensor] = chain(parameters_of(model), buffers_of(model))
     return next((tensor.device for tensor in tensors), torch.device("cpu"))
 
 

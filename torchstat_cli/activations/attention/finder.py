@@ -13,6 +13,7 @@ from torchstat_cli.activations.attention.maps import MapSubset, fused_map, multi
 from torchstat_cli.activations.events import Event, MapSource
 from torchstat_cli.activations.selection.leaves import is_library_leaf
 from torchstat_cli.activations.selection.naming import ModuleTable
+from torchstat_cli.torch_access.modules import named_modules
 
 _ATTENTION = re.compile(r"attention|attn", re.IGNORECASE)
 _SDPA_PARAMETERS = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
@@ -68,7 +69,7 @@ class AttentionFinder:
 
 def has_attention(model: nn.Module) -> bool:
     """Whether any module calls itself attention."""
-    return any(_attends(path, module) for path, module in model.named_modules())
+    return any(_attends(path, module) for path, module in named_modules(model))
 
 
 def _attends(path: str, module: nn.Module | None) -> bool:

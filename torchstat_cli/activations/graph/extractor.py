@@ -77,8 +77,10 @@ def _rebuild(
 
 def _adopt(target: nn.Module, source: nn.Module) -> None:
     """Give ``target`` what ``source`` has and it lacks: modules, parameters, buffers, at their paths."""
-    for name, child in source.named_children():
+    for name, child in source._modules.items():
         own = getattr(target, name, None)
+        if child is None:
+            continue
         if own is None:
             target.add_module(name, child)
         elif own is not child:

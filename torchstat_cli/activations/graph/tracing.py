@@ -21,6 +21,7 @@ from torchstat_cli.activations.selection.naming import ModuleTable, Numbering, T
 from torchstat_cli.errors import ModelError
 from torchstat_cli.foreign_text import first_line_of
 from torchstat_cli.torch_access.interrupts import held_back
+from torchstat_cli.torch_access.modules import modules_of, set_training
 from torchstat_cli.torch_access.process import one_guest_at_a_time, untouched_generators
 from torchstat_cli.torch_access.restoring import same_buffers, same_modes, untouched
 from torchstat_cli.torch_access.trees import tensors_in
@@ -199,7 +200,7 @@ def trace(
 @contextmanager
 def _borrowed(root: nn.Module) -> Iterator[None]:
     """Restore what a forward pass on placeholders may store on the model, and write to it."""
-    modules = [module for module in root.modules() if not isinstance(module, torch.jit.ScriptModule)]
+    modules = [module for module in modules_of(root) if not isinstance(module, torch.jit.ScriptModule)]
     # Library modules are leaves of a trace: their forward does not run, their buffers cannot change.
     # torch.fx puts what it replaced back as it finds it: an interrupt in the middle would leave it.
     with held_back(), untouched(modules), same_buffers(module for module in modules if not is_library_leaf(module)):
@@ -227,7 +228,7 @@ def trace_modes(
         # Random constants differ between the modes, as in torchvision.
         with untouched_generators():
             for training in (True, False):
-                root.train(training)
+                set_training(root, training)
                 others = traces[0].constants if traces else None
                 traces.append(
                     trace(root, chosen, torchvision_names=torchvision_names, concrete_args=concrete_args, others=others)

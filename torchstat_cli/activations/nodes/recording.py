@@ -21,8 +21,9 @@ from torchstat_cli.activations.selection.language import Part
 from torchstat_cli.activations.selection.leaves import TracerOptions
 from torchstat_cli.activations.selection.naming import ModuleTable
 from torchstat_cli.foreign_text import message_of
-from torchstat_cli.torch_access.eager import eagerly
+from torchstat_cli.torch_access.eager import eagerly, room_for_hooks
 from torchstat_cli.torch_access.interrupts import held_back, let_through
+from torchstat_cli.torch_access.modules import modules_of, set_training
 from torchstat_cli.torch_access.process import one_guest_at_a_time, untouched_generators
 from torchstat_cli.torch_access.restoring import same_buffers, same_modes, untouched
 from torchstat_cli.torch_access.trees import tensors_in
@@ -107,6 +108,7 @@ def record_nodes(
     mode = OperatorMode(listener.operator)
     with ExitStack() as stack:
         stack.enter_context(torch.no_grad())
+        stack.enter_context(room_for_hooks())
         stack.enter_context(eagerly(model))
         stack.enter_context(hooks.attached(hooked_paths((), table, everything=True), failures=True))
         listener.follow(hooks, mode, None)
@@ -119,16 +121,16 @@ def record_nodes(
 def in_mode(model: nn.Module, training: bool) -> Iterator[None]:
     """Run ``model`` in one mode; whatever the run can reach, and the random generators, are as before afterwards."""
     root = unwrap(model)
-    modules = [module for module in root.modules() if not isinstance(module, torch.jit.ScriptModule)]
+    modules = [module for module in modules_of(root) if not isinstance(module, torch.jit.ScriptModule)]
     with (
         one_guest_at_a_time(),
         held_back(),
         untouched_generators(),
         same_modes(root),
         untouched(modules),
-        same_buffers(root.modules()),
+        same_buffers(modules_of(root)),
     ):
-        root.train(training)
+        set_training(root, training)
         with let_through():
             yield
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from torchstat_cli.errors import InputError, UsageError
+from torchstat_cli.torch_access.modules import parameters_of
 from torchstat_cli.torch_access.trees import tensors_in
 
 
@@ -29,7 +30,7 @@ def call_model(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any
 
 def another_device(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> InputError | None:
     """The error for inputs on another device than the model's first parameter, None where they are on the same."""
-    parameter = next(model.parameters(), None)
+    parameter = next(parameters_of(model), None)
     wrong = [tensor for tensor in tensors_in((args, dict(kwargs))) if _elsewhere(parameter, tensor)]
     if not wrong or parameter is None:
         return None

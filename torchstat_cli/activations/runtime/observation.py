@@ -22,7 +22,7 @@ from torchstat_cli.activations.selection.engines import Engine, choose_live_engi
 from torchstat_cli.activations.selection.language import Selector, parse_all
 from torchstat_cli.activations.selection.leaves import TracerOptions
 from torchstat_cli.activations.selection.naming import ModuleTable
-from torchstat_cli.torch_access.eager import eagerly
+from torchstat_cli.torch_access.eager import eagerly, room_for_hooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,7 @@ class Observation:
             AttentionFinder(self._table, self._collector, self._options.subset) if self._collector.wants_maps else None
         )
         with ExitStack() as stack:
+            stack.enter_context(room_for_hooks())
             stack.enter_context(eagerly(self._model, compiled=self._table.compiled))
             paths = hooked_paths(self._collector.selectors, self._table, everything=runtime)
             stack.enter_context(hooks.attached(paths, failures=runtime))

@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
 from torch import nn
 
+from torchstat_cli.torch_access.modules import every_path
 from torchstat_cli.torch_access.wrappers import clean_path, inside, part_check, was_compiled
 
 _SUFFIX = re.compile(r"(?P<stem>.+)_(?P<number>[0-9]+)")
 _CALL = re.compile(r"(?P<stem>.*)_(?P<number>[1-9][0-9]*)")  # the root's second call is "_1"
-
-
-def _every_path(root: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Every path of every module, as ``named_modules(remove_duplicate=False)`` gives them, wrappers' names left out.
-
-    It runs at every observed call, so without a generator per level.
-    """
-    pending = [("", root)]
-    while pending:
-        path, module = pending.pop()
-        yield path, module
-        prefix = f"{path}." if path else ""
-        children = [(clean_path(prefix + name), child) for name, child in module._modules.items() if child is not None]
-        pending.extend(reversed(children))
 
 
 @dataclass(frozen=True)
@@ -43,28 +30,24 @@ class ModuleTable:
         """The table of ``model``, seen through its wrappers (:func:`~.wrappers.unwrap`)."""
         modules: dict[str, nn.Module] = {}
         aliases: dict[str, str] = {}
-        first: dict[nn.Module, str] = {}
+        first: dict[int, str] = {}  # by the module's id
         root, compiled = inside(model)
         check = part_check()
-        for path, module in _every_path(root):
+        for path, module in every_path(root):
+            path = clean_path(path)
             check(module)
             compiled = compiled or was_compiled(module)
             # A compiled child and its wrapper have one clean path; the inner module is the true one.
             if path in modules and hasattr(modules[path], "_orig_mod"):
                 modules[path] = module
-                first[module] = path
-            elif module in first:
-                if first[module] != path:
-                    aliases[path] = first[module]
+                first[id(module)] = path
+            elif id(module) in first:
+                if first[id(module)] != path:
+                    aliases[path] = first[id(module)]
             elif path not in modules:
                 modules[path] = module
-                first[module] = path
+                first[id(module)] = path
         return cls(modules, aliases, compiled)
-
-    @cached_property
-    def paths(self) -> dict[nn.Module, str]:
-        """Each module's first path."""
-        return {module: path for path, module in self.modules.items()}
 
     @cached_property
     def candidates(self) -> list[str]:
