@@ -103,12 +103,12 @@ def test_what_goes_with_another_leftover_is_not_looked_for(monkeypatch: pytest.M
     elsewhere: Any = type(sys)("elsewhere_of_a_test")
     elsewhere.cached = functools.lru_cache(lambda size: torch.ones(size))
     monkeypatch.setitem(sys.modules, elsewhere.__name__, elsewhere)
+
+    def drop_something(items: list[Any], *rest: Any) -> None:
+        assert all(item is not None for item in items)
+        drop(items, *rest)
+
     drop = leftovers._drop
-
-    def drop_something(item: Any, depth: int) -> None:
-        assert item is not None
-        drop(item, depth)
-
     monkeypatch.setattr(leftovers, "_drop", drop_something)
 
     class Caching(nn.Linear):

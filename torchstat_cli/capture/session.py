@@ -31,6 +31,7 @@ from torchstat_cli.foreign_text import class_of, first_line_of
 from torchstat_cli.records import Event, Recording
 from torchstat_cli.torch_access.eager import room_for_hooks, without_compiler, without_fast_paths
 from torchstat_cli.torch_access.interrupts import held_back, let_through, to_the_end
+from torchstat_cli.torch_access.modes import enter, leave
 from torchstat_cli.torch_access.modules import set_training
 from torchstat_cli.torch_access.process import one_guest_at_a_time, untouched_generators
 from torchstat_cli.torch_access.reach import Reach, replace_tensors
@@ -70,8 +71,10 @@ class Session:
         self._values = values
         self.hooks = CaptureHooks(sites)
         self.tape = OperatorTape(self.hooks.running, knows, memo, values)
+        self.hooks.mode = self.tape
         self._stack = ExitStack()
         self._open = False
+        self._thread = threading.current_thread()  # that opened it
 
     def __enter__(self) -> Session:
         if self._open:
@@ -80,6 +83,7 @@ class Session:
             with held_back(), ExitStack() as stack:
                 stack.callback(setattr, self, "_open", False)
                 self._open = True
+                self._thread = threading.current_thread()
                 stack.enter_context(room_for_hooks())
                 stack.enter_context(without_compiler())
                 stack.enter_context(control_flow_by_parts())
@@ -88,7 +92,8 @@ class Session:
                 self.hooks.attach()
                 _open.tapes.append(self.tape)
                 stack.callback(_open.tapes.remove, self.tape)
-                stack.enter_context(self.tape)
+                enter(self.tape)
+                stack.callback(leave, self.tape)
                 self._stack = stack.pop_all()
         except BaseException:
             self.__exit__(None, None, None)  # an interrupt that was held back comes when all is in place
@@ -98,6 +103,11 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if self._open and self._thread is not threading.current_thread() and self._thread.is_alive():
+            raise UsageError(
+                "this capture was opened in another thread, which goes on being observed",
+                "leave it in the thread that entered it; what it counted is kept",
+            )
         to_the_end(self._stack.close)
 
     def recording(self) -> Recording:
@@ -108,6 +118,11 @@ class Session:
         """
         if not self.hooks.rows:
             raise UsageError("nothing was observed yet", "run the model inside `with ms.instrument(model) as capture:`")
+        if self.hooks.unseen_calls and not self.hooks.started:
+            raise UsageError(
+                "the model ran in other threads than the one that observes it, where operators are not seen",
+                "enter `with ms.instrument(model) as capture:` in the thread that runs the model",
+            )
         sites = self.hooks.sites
         touched = self._facts.originals(self.tape.touched)
         facts = tuple([self._facts.of(index, row, touched) for index, row in enumerate(self.hooks.rows)])

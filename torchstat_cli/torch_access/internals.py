@@ -78,6 +78,9 @@ from torch.utils._python_dispatch import TorchDispatchMode as TorchDispatchMode 
 
 # Operators: every run.
 open_dispatch_modes = _need("torch._C._len_torch_dispatch_stack", "noticing modes that a module opens")
+dispatch_mode_at = _need("torch._C._get_dispatch_stack_at", "telling whether a run is observed in this thread")
+push_dispatch_mode = _need("torch.utils._python_dispatch._push_mode", "ending observations in any order")
+pop_dispatch_mode = _need("torch.utils._python_dispatch._pop_mode", "ending observations in any order")
 current_dispatch_mode = _need(
     "torch.utils._python_dispatch._get_current_dispatch_mode", "running control flow by parts"
 )

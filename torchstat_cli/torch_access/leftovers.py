@@ -25,7 +25,7 @@ _LIBRARIES = ("torch.", "builtins")
 _NOT_FOLLOWED = (type, ModuleType, FunctionType, nn.Module, str)
 _MACHINERY: tuple[type, ...] = (FrameType, GeneratorType, type(iter([])))  # of the search itself
 _DEPTH = 3  # steps from a tensor to whatever holds it
-_MOST = 8  # tensors that are looked for one by one: each takes a look at every object of the process
+_MOST = 3  # tensors that are named one by one: each takes several looks at every object of the process
 
 _Cache = type(functools.lru_cache(lambda: None))
 
@@ -68,8 +68,7 @@ class Leftovers:
         keys = set(map(id, survivors))
         self._restore(keys)
         del survivors
-        for lent in [lent for lent in self.lent if lent() is not None][:_MOST]:
-            _drop_lent(lent)
+        _drop(self._survivors(), _DEPTH)
         gc.collect()
         left = [lent for lent in self.lent if lent() is not None]
         sentences = filter(None, map(_sentence, left[:_MOST]))
@@ -109,43 +108,48 @@ def _is_library(kind: type) -> bool:
     return kind is object or kind.__module__.startswith(_LIBRARIES) or kind.__module__ == "torch"
 
 
-def _drop_lent(lent: ref[Tensor]) -> None:
-    tensor = lent()  # held by a frame, not by a list, which would be taken for one that keeps it
-    if tensor is not None:  # it may have gone with another one
-        _drop(tensor, _DEPTH)
+def _drop(items: list[Any], depth: int, own: tuple[Any, ...] = ()) -> None:
+    """Take ``items`` out of the caches and new entries that hold them; all at once, as each look is at the whole heap.
 
-
-def _drop(item: Any, depth: int) -> None:
-    """Take ``item`` out of the caches and new entries that hold it."""
-    for holder in gc.get_referrers(item) if depth else ():
-        if isinstance(holder, _MACHINERY):
-            continue
+    Args:
+        items: tensors, or what holds them.
+        depth: steps to go.
+        own: lists of the search itself.
+    """
+    if not items or not depth:
+        return
+    own = (*own, items)
+    holders = [
+        holder
+        for holder in gc.get_referrers(*items)
+        if not isinstance(holder, _MACHINERY) and all(holder is not one for one in own)
+    ]
+    keys = set(map(id, items))
+    _drop_from_dicts([holder for holder in holders if isinstance(holder, dict)], keys)
+    for holder in holders:
         if isinstance(holder, _Cache):
             holder.cache_clear()
-        elif type(holder).__name__ == "_lru_list_elem" or isinstance(holder, tuple):
-            _drop(holder, depth - 1)
-        elif isinstance(holder, dict):
-            _drop_from(holder, item)
         elif isinstance(holder, (list, deque)):
-            _without(holder, item)
+            _without(holder, keys)
         elif isinstance(holder, set):
-            holder.discard(item)
+            holder.difference_update([item for item in holder if id(item) in keys])
+    between = [holder for holder in holders if isinstance(holder, tuple) or type(holder).__name__ == "_lru_list_elem"]
+    _drop(between, depth - 1, (*own, holders))
 
 
-def _drop_from(holder: dict[Any, Any], item: Any) -> None:
-    owners = [owner for owner in gc.get_referrers(holder) if isinstance(owner, _Cache)]
-    for owner in owners:
-        owner.cache_clear()
-    is_namespace = any(
-        vars(module) is holder for module in list(sys.modules.values()) if isinstance(module, ModuleType)
-    )
-    if not owners and not is_namespace:
-        for key in [key for key, value in holder.items() if value is item]:
-            del holder[key]
+def _drop_from_dicts(dicts: list[dict[Any, Any]], keys: set[int]) -> None:
+    for owner in gc.get_referrers(*dicts) if dicts else ():
+        if isinstance(owner, _Cache):
+            owner.cache_clear()
+    namespaces = {id(vars(module)) for module in list(sys.modules.values()) if isinstance(module, ModuleType)}
+    for holder in dicts:
+        if id(holder) not in namespaces:
+            for key in [key for key, value in holder.items() if id(value) in keys]:
+                del holder[key]
 
 
-def _without(holder: MutableSequence[Any], item: Any) -> None:
-    for index in [index for index, value in enumerate(holder) if value is item][::-1]:
+def _without(holder: MutableSequence[Any], keys: set[int]) -> None:
+    for index in [index for index, value in enumerate(holder) if id(value) in keys][::-1]:
         del holder[index]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from torch.overrides import TorchFunctionMode
 
 from torchstat_cli.torch_access.internals import function_modes, pop_function_mode, push_function_mode
+from torchstat_cli.torch_access.modes import leave_function_mode
 
 Heard = Callable[[str, tuple[Any, ...], dict[str, Any], Any], None]
 """Called with the operator's name, its arguments and its result."""
@@ -97,5 +98,4 @@ def listening(mode: OperatorMode) -> Iterator[None]:
     try:
         yield
     finally:
-        if _top_mode() is mode:
-            pop_function_mode()
+        leave_function_mode(mode)

@@ -15,7 +15,8 @@ from torch.utils.hooks import RemovableHandle
 from torchstat_cli.capture.instrumentation.buffers import MetadataRow
 from torchstat_cli.capture.instrumentation.leaves import Site
 from torchstat_cli.records import Shape
-from torchstat_cli.torch_access.internals import open_dispatch_modes
+from torchstat_cli.torch_access.internals import TorchDispatchMode
+from torchstat_cli.torch_access.modes import is_open_here
 from torchstat_cli.torch_access.trees import shapes_in, tensors_in
 
 
@@ -62,7 +63,7 @@ class _Enter(_Hook):
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         hooks = self.hooks
-        if not open_dispatch_modes():  # another thread: modes do not follow there
+        if not is_open_here(hooks.mode):  # another thread: modes do not follow there
             hooks.unseen_calls += 1
             return
         hooks.running.append(self.index)
@@ -81,9 +82,9 @@ class _Leave(_Hook):
     __slots__ = ()
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: object) -> None:
-        if not open_dispatch_modes():
-            return
         hooks, index, row = self.hooks, self.index, self.row
+        if not is_open_here(hooks.mode):
+            return
         error = sys.exc_info()[1]
         if error is not None:
             hooks.note_failure(error, index, _shapes_of_call(args, kwargs))
@@ -121,6 +122,7 @@ class CaptureHooks:
 
     def __init__(self, sites: tuple[Site, ...]) -> None:
         self.sites = sites
+        self.mode: TorchDispatchMode | None = None  # whose observation the hooks belong to; open in its thread alone
         self.rows: list[MetadataRow] = []  # one per site, in the same order
         self.running: list[int] = [0]  # indices of the running modules; work outside all of them is the root's
         self.failure: Failure | None = None
