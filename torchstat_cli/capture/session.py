@@ -30,6 +30,7 @@ from torchstat_cli.errors import ForwardError, InputError, UsageError
 from torchstat_cli.foreign_text import class_of, first_line_of
 from torchstat_cli.records import Event, Recording
 from torchstat_cli.torch_access.eager import room_for_hooks, without_compiler, without_fast_paths
+from torchstat_cli.torch_access.internals import open_dispatch_modes, without_dispatch_modes
 from torchstat_cli.torch_access.interrupts import held_back, let_through, to_the_end
 from torchstat_cli.torch_access.modes import enter, leave
 from torchstat_cli.torch_access.modules import set_training
@@ -212,6 +213,8 @@ def prepared_run(
             tape.paused = True
             stack.callback(setattr, tape, "paused", False)
         stack.enter_context(untouched_generators())
+        if on_meta and open_dispatch_modes():
+            stack.enter_context(without_dispatch_modes())  # of the caller's: the run is no work of theirs
         modules = [site.module for site in session.hooks.sites]
         inputs: list[Any] = [args, kwargs]
         reach = stack.enter_context(untouched(modules, [inputs]))

@@ -17,6 +17,7 @@ from torchstat_cli.capture.dispatch.memo import Memo
 from torchstat_cli.capture.memory.liveness import Liveness
 from torchstat_cli.capture.memory.transients import Transients
 from torchstat_cli.capture.values.known import KnownValues
+from torchstat_cli.capture.values.store import is_fake
 from torchstat_cli.records import OpRecord
 from torchstat_cli.torch_access.internals import HigherOrderOperator, OpOverload, TorchDispatchMode, no_torch_dispatch
 
@@ -94,8 +95,11 @@ class OperatorTape(TorchDispatchMode):
         kwargs = kwargs or {}
         if self.paused:
             return func(*args, **kwargs)
-        if types and any(kind not in _PLAIN_TYPES and _has_own_dispatch(kind) for kind in types):
-            return NotImplemented  # a tensor subclass first turns the call into calls on plain tensors
+        if types and not _PLAIN_TYPES.issuperset(types):
+            if any(map(_has_own_dispatch, types)):
+                return NotImplemented  # a tensor subclass first turns the call into calls on plain tensors
+            if isinstance(func, OpOverload) and func.namespace == "prim":
+                return func(*args, **kwargs)  # a fake tensor is asked for its device
         if isinstance(func, OpOverload):
             record, result = self._run(func, args, kwargs)
         else:
@@ -175,5 +179,5 @@ def _goes_on(condition: Any, rounds: int) -> bool:
 
 
 def _has_own_dispatch(kind: type) -> bool:
-    """Tensor subclasses that implement their own ``__torch_dispatch__`` wrap other tensors."""
-    return getattr(kind, "__torch_dispatch__", no_torch_dispatch) is not no_torch_dispatch
+    """Tensor subclasses that implement their own ``__torch_dispatch__`` wrap other tensors; a fake one wraps none."""
+    return not is_fake(kind) and getattr(kind, "__torch_dispatch__", no_torch_dispatch) is not no_torch_dispatch

@@ -29,6 +29,7 @@ from torchstat_cli.loading import (
 )
 from torchstat_cli.loading.lazy import initialised
 from torchstat_cli.tasks.origin import Origin
+from torchstat_cli.torch_access.modes import refuse_faking
 from torchstat_cli.torch_access.modules import buffers_of, parameters_of
 from torchstat_cli.torch_access.wrappers import home_of, peeled, refuse_sharded
 
@@ -150,6 +151,7 @@ class LiveLadder:
 
     def at_home(self) -> Placed:
         """Where it lies."""
+        refuse_faking()
         return Placed(self.model, str(home_of(self.model)))
 
     def rung(self, placed: Placed) -> Rung:

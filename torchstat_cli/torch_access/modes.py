@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from torchstat_cli.errors import UsageError
 from torchstat_cli.torch_access.internals import (
     TorchDispatchMode,
     dispatch_mode_at,
@@ -28,6 +29,19 @@ def is_open_here(mode: TorchDispatchMode | None) -> bool:
         if dispatch_mode_at(place) is mode:
             return True
     return False
+
+
+def refuse_faking() -> None:
+    """Raise where torch's ``FakeTensorMode`` answers for every operator in this thread.
+
+    Raises:
+        UsageError: it does.
+    """
+    modes = [dispatch_mode_at(place) for place in range(open_dispatch_modes())]
+    if any(type(mode).__name__ == "FakeTensorMode" for mode in modes):  # the class takes long to import
+        raise UsageError(
+            "nothing runs for real inside FakeTensorMode, which is open here", "leave its block, or leave device out"
+        )
 
 
 def enter(mode: TorchDispatchMode) -> None:

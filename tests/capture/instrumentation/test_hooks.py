@@ -21,7 +21,7 @@ class Attached:
 
     def __init__(self, model: nn.Module) -> None:
         self.hooks = CaptureHooks(find_sites(model))
-        self.tape = OperatorTape(self.hooks.running, lambda *_: True, Memo())
+        self.hooks.mode = self.tape = OperatorTape(self.hooks.running, lambda *_: True, Memo())
 
     def __enter__(self) -> CaptureHooks:
         self.hooks.attach()
@@ -56,7 +56,7 @@ def test_running_modules_are_a_stack() -> None:
     model = nn.Sequential(nn.Sequential(Custom(lambda self, x: x)))
     hooks = CaptureHooks(find_sites(model))
     model[0][0].function = lambda self, x: seen.append(list(hooks.running)) or x
-    with OperatorTape(hooks.running, lambda *_: True, Memo()):
+    with OperatorTape(hooks.running, lambda *_: True, Memo()) as hooks.mode:
         hooks.attach()
         model(ROWS)
     assert seen == [[0, 0, 1, 2]]

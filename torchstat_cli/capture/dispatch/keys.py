@@ -19,7 +19,9 @@ from torchstat_cli.torch_access.internals import OpOverload, dispatch_keys
 from torchstat_cli.torch_access.trees import tensors_in
 
 _NO_KEY = object()
-_PLAIN = frozenset((int, bool, float, str, type(None), torch.dtype, torch.device, torch.layout, torch.memory_format))
+_PLAIN = frozenset(
+    (int, bool, float, complex, str, type(None), torch.dtype, torch.device, torch.layout, torch.memory_format)
+)
 _QUANTIZED = frozenset((torch.quint8, torch.qint8, torch.qint32, torch.quint4x2, torch.quint2x4))
 _told: dict[int, bool] = {}  # whether a tensor of these dispatch keys can be told by its metadata
 
@@ -74,7 +76,7 @@ def keyless_call(func: OpOverload, traits: Traits, args: tuple[Any, ...], kwargs
 def keyed_call(func: OpOverload, traits: Traits, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
     """The call with a hashable key, equal for calls of equal metadata.
 
-    It has none where it cannot be told by its metadata: symbolic numbers, sparse, nested and quantised tensors.
+    It has none where it cannot be told by its metadata: objects of other kinds, sparse, nested and quantised tensors.
     """
     parts: list[Any] = [func]
     tensors: list[Tensor] = []
@@ -112,9 +114,8 @@ def _key(value: Any, tensors: list[Tensor]) -> Any:
             return kinds, tuple(value)
         items = tuple([_key(item, tensors) for item in value])
         return _NO_KEY if _NO_KEY in items else items
-    if isinstance(value, (torch.SymInt, torch.SymFloat, torch.Generator)):
-        return _NO_KEY
-    return type(value), value
+    # Other objects (generators, symbolic numbers, handles of the profiler) may never be equal to another again.
+    return (type(value), value) if type(value) in _PLAIN else _NO_KEY
 
 
 def _tensor_key(tensor: Tensor) -> Any:

@@ -139,7 +139,9 @@ def meta_like(tensor: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode(False):
             return meta_like(tensor)
     kind = type(tensor)
-    if (kind is Parameter or kind is torch.Tensor) and tensor.layout is torch.strided:
+    if is_fake(kind):
+        twin = torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device=_META)
+    elif (kind is Parameter or kind is torch.Tensor) and tensor.layout is torch.strided:
         twin = torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device=_META)
         if kind is Parameter:
             twin.__class__ = Parameter  # the constructor makes a second tensor for it
@@ -172,5 +174,10 @@ def _is_parameter(tensor: torch.Tensor) -> bool:
     return kind is Parameter or (kind is not torch.Tensor and isinstance(tensor, Parameter))  # the latter is slow
 
 
+def is_fake(kind: type) -> bool:
+    """Whether its tensors were made under torch's ``FakeTensorMode``: they claim a device and have no values."""
+    return kind.__name__ == "FakeTensor"  # the class takes long to import
+
+
 def _is_small(tensor: torch.Tensor) -> bool:
-    return tensor.device.type == "cpu" and 0 <= tensor.numel() <= LIMIT
+    return tensor.device.type == "cpu" and 0 <= tensor.numel() <= LIMIT and not is_fake(type(tensor))
