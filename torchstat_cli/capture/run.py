@@ -26,6 +26,7 @@ from torchstat_cli.capture.training import TrainingRun, record_steps, take_steps
 from torchstat_cli.capture.values.known import ValueUnknownError
 from torchstat_cli.errors import UnsupportedTorchError
 from torchstat_cli.records import Recording
+from torchstat_cli.torch_access.kept import Kept
 from torchstat_cli.torch_access.leftovers import Leftovers
 from torchstat_cli.torch_access.modules import modules_of
 from torchstat_cli.torch_access.trees import tensors_in
@@ -111,7 +112,8 @@ def _record(
         log = liveness.log([site.path for site in run.session.hooks.sites], attention=choice.words)
         held = sum(block.nbytes for block in log.blocks if block.start == 0 and not block.op)
     if not options.on_meta:
-        log = replace(log, measured=_measured(model, args, kwargs, knows, options, held))
+        kept = run.session.tape.kept
+        log = replace(log, measured=_measured(model, args, kwargs, knows, options, held, kept))
     return replace(recording, memory=log)
 
 
@@ -151,11 +153,15 @@ def _record_forward(run: PreparedRun, gradients: bool) -> Recording:
     return run.session.recording()
 
 
-def _measured(model: nn.Module, args: Any, kwargs: Any, knows: Knows, options: RunOptions, held: int) -> int | None:
-    """The allocator's own peak of the same run, not observed."""
+def _measured(
+    model: nn.Module, args: Any, kwargs: Any, knows: Knows, options: RunOptions, held: int, kept: Kept | None
+) -> int | None:
+    """The allocator's own peak of the same run, not observed; ``kept`` saw to which parameters the run writes."""
     with ExitStack() as stack:
         run = stack.enter_context(prepared(model, args, kwargs, knows, options))
         stack.enter_context(attention_backend(options.attention, on_meta=False, trains=False))
+        if kept is not None and run.session.tape.kept is not None:
+            run.session.tape.kept.before_the_same(kept)
 
         def repeat() -> None:
             if options.training is not None:

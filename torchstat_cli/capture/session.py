@@ -32,8 +32,9 @@ from torchstat_cli.records import Event, Recording
 from torchstat_cli.torch_access.eager import room_for_hooks, without_compiler, without_fast_paths
 from torchstat_cli.torch_access.internals import open_dispatch_modes, without_dispatch_modes
 from torchstat_cli.torch_access.interrupts import held_back, let_through, to_the_end
+from torchstat_cli.torch_access.kept import Kept
 from torchstat_cli.torch_access.modes import enter, leave
-from torchstat_cli.torch_access.modules import set_training
+from torchstat_cli.torch_access.modules import parameters_of, set_training
 from torchstat_cli.torch_access.process import one_guest_at_a_time, untouched_generators
 from torchstat_cli.torch_access.reach import Reach, replace_tensors
 from torchstat_cli.torch_access.restoring import untouched
@@ -224,6 +225,9 @@ def prepared_run(
             stack.enter_context(_on_meta(session, reach, values.store, home_of(model)))
         else:
             copy_state(reach)
+            if not learns:
+                session.tape.kept = kept = Kept(parameters_of(model))
+                stack.callback(kept.put_back)
         if learns:
             session.note_twins(copy_parameters(reach, session.twins))
             replace_tensors(Reach((), [inputs]), _without_gradient)

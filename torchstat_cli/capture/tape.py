@@ -20,6 +20,7 @@ from torchstat_cli.capture.values.known import KnownValues
 from torchstat_cli.capture.values.store import is_fake
 from torchstat_cli.records import OpRecord
 from torchstat_cli.torch_access.internals import HigherOrderOperator, OpOverload, TorchDispatchMode, no_torch_dispatch
+from torchstat_cli.torch_access.kept import Kept
 
 Knows = Callable[[str, str, Collection[str]], bool]
 """Whether a formula exists for an operator's name, overload and tags."""
@@ -64,6 +65,7 @@ class OperatorTape(TorchDispatchMode):
         self.transients: Transients | None = None  # what composites on meta tensors hold inside
         self.lent: list[ref[torch.Tensor]] | None = None  # what operators made, where a run must take it all back
         self.locate: Callable[[tuple[Any, ...]], int] | None = None  # says whose work it is where no module runs
+        self.kept: Kept | None = None  # told of what is written to, where the model's own parameters run
         self._running = running
         self._knows = knows
         self._memo = memo
@@ -139,6 +141,8 @@ class OperatorTape(TorchDispatchMode):
         for tensor in call.tensors:
             if type(tensor) is Parameter:
                 self.touched.add(id(tensor))
+        if self.kept is not None and way.traits.mutable:
+            self.kept.before_write(call.written())
         execute = way.execute or self._decompose
         return execute(call) if self._values is None else self._values.run(call, execute)
 

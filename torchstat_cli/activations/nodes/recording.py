@@ -23,7 +23,8 @@ from torchstat_cli.activations.selection.naming import ModuleTable
 from torchstat_cli.foreign_text import message_of
 from torchstat_cli.torch_access.eager import eagerly, room_for_hooks
 from torchstat_cli.torch_access.interrupts import held_back, let_through
-from torchstat_cli.torch_access.modules import modules_of, set_training
+from torchstat_cli.torch_access.kept import untouched_parameters
+from torchstat_cli.torch_access.modules import modules_of, parameters_of, set_training
 from torchstat_cli.torch_access.process import one_guest_at_a_time, untouched_generators
 from torchstat_cli.torch_access.restoring import same_buffers, same_modes, untouched
 from torchstat_cli.torch_access.trees import tensors_in
@@ -129,6 +130,7 @@ def in_mode(model: nn.Module, training: bool) -> Iterator[None]:
         same_modes(root),
         untouched(modules),
         same_buffers(modules_of(root)),
+        untouched_parameters(parameters_of(root)),
     ):
         set_training(root, training)
         with let_through():

@@ -16,7 +16,7 @@ from torch.nn import Parameter
 from torchstat_cli.capture.dispatch.calls import Traits, argument_tensors, describe_call
 from torchstat_cli.records import OpRecord
 from torchstat_cli.torch_access.internals import OpOverload, dispatch_keys
-from torchstat_cli.torch_access.trees import tensors_in
+from torchstat_cli.torch_access.kept import written
 
 _NO_KEY = object()
 _PLAIN = frozenset(
@@ -51,14 +51,7 @@ class Call:
 
     def written(self) -> list[Tensor]:
         """The tensors that the call writes to."""
-        return [
-            tensor
-            for position, argument in enumerate(self.func._schema.arguments)
-            if argument.alias_info is not None and argument.alias_info.is_write
-            for tensor in tensors_in(
-                self.args[position] if position < len(self.args) else self.kwargs.get(argument.name)
-            )
-        ]
+        return written(self.func, self.args, self.kwargs)
 
 
 Outcome = tuple[OpRecord | None, Any]
