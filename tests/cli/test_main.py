@@ -119,7 +119,7 @@ def test_quiet_drops_notices_but_no_errors(capsys: pytest.CaptureFixture[str], m
     assert "error: " in refused(capsys, "--quiet", "no.such:model")
 
 
-def _always_for_real(source: Any, device: str, dtype: Any = None) -> Any:
+def _always_for_real(source: Any, device: str, dtype: Any = None, limit_bytes: int | None = None) -> Any:
     from torchstat_cli.loading import Placed
 
     return Placed(source.build(), "cpu", ("built on the CPU",))

@@ -154,7 +154,7 @@ def test_a_construction_of_unknown_size_is_stopped_on_the_way(monkeypatch: pytes
             float(layers[-1].weight.sum())  # type: ignore[operator, arg-type]
         return nn.ModuleList(layers)
 
-    monkeypatch.setattr(placement_module, "memory_limit", lambda: 3 * 2**18)
+    monkeypatch.setattr(placement_module, "unasked_limit", lambda: 3 * 2**18)
     with pytest.raises(PlacementError, match=r"net needs more than 768.0 KiB"):
         place(Counted(grows).source)
     assert len(layers) == 5  # one try on meta, one with meta parameters, three that fit

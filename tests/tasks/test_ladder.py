@@ -69,7 +69,7 @@ class Trial(Attempt[str]):
 
 @pytest.fixture(autouse=True)
 def limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torchstat_cli.tasks.ladder.memory_limit", lambda: 1000)
+    monkeypatch.setattr("torchstat_cli.tasks.ladder.unasked_limit", lambda: 1000)
 
 
 def test_the_first_rung_that_holds_is_the_last_one_tried() -> None:

@@ -122,7 +122,7 @@ def test_a_wrapper_is_named() -> None:
 
 
 def test_a_model_too_large_for_a_real_run_says_both_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torchstat_cli.tasks.ladder.memory_limit", lambda: 4)
+    monkeypatch.setattr("torchstat_cli.tasks.ladder.unasked_limit", lambda: 4)
     with pytest.raises(PlacementError) as caught:
         list_spec_nodes("node_models.py:Branching", ROWS, engine="runtime")
     assert "more than the 4 B that may be used on the CPU; and it cannot run without memory: " in caught.value.message

@@ -40,7 +40,7 @@ def test_device_cpu_runs_for_real_at_once() -> None:
 
 
 def test_model_that_does_not_fit_is_not_run_for_real(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torchstat_cli.tasks.ladder.memory_limit", lambda: -1)
+    monkeypatch.setattr("torchstat_cli.tasks.ladder.unasked_limit", lambda: -1)
     model = Custom(lambda self, x: self.inner(x)[self.inner(x)[:, 0] > 0], inner=linear())
     profile, notes = profile_live(model, GIVEN, Settings())
     assert profile.provenance.placement.startswith("meta")
@@ -116,7 +116,7 @@ def test_mode_must_be_one() -> None:
 
 def test_spec_too_large_for_the_machine_is_refused_not_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The model asks for values that nobody can assume, and 4 bytes may be used."""
-    monkeypatch.setattr("torchstat_cli.tasks.ladder.memory_limit", lambda: 4)
+    monkeypatch.setattr("torchstat_cli.tasks.ladder.unasked_limit", lambda: 4)
     with pytest.raises(PlacementError) as caught:
         profile_spec(
             find_model("tests.tasks.test_profile:stubborn"), (InputSpec(None, (2, 4), None, None),), Settings()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 @view_options
 @output_options(*FORMATS)
 @click.option("--strict", is_flag=True, help="Unknown operators and assumptions are errors.")
+@click.option("--yes", is_flag=True, help="Run for real whatever it takes, where a model cannot run on meta.")
 @click.option("--time", "timed", is_flag=True, help="Measure the wall time of each module on a real device as well.")
 @click.option(
     "--no-memo", is_flag=True, help="Let torch compute every shape instead of remembering repeated operators."
@@ -62,6 +64,7 @@ def command(
     form: str,
     output: str | None,
     strict: bool,
+    yes: bool,
     timed: bool,
     no_memo: bool,
 ) -> None:
@@ -96,6 +99,7 @@ def command(
             memo=not no_memo,
             memory=memory,
             attention=attention,
+            limit=sys.maxsize if yes else None,
             training=training(train, optimizer, loss, autocast, accumulate),
         )
         options = parse_arguments(arguments)

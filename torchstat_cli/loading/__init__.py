@@ -22,6 +22,7 @@ from torchstat_cli.loading.placement import (
     place,
     place_meta_parameters,
     place_on_cpu,
+    unasked_limit,
 )
 from torchstat_cli.loading.source import ModelSource, announced
 from torchstat_cli.loading.spec import find_model, parse_arguments
@@ -50,5 +51,6 @@ __all__ = [
     "place",
     "place_meta_parameters",
     "place_on_cpu",
+    "unasked_limit",
     "written_inputs",
 ]

@@ -10,12 +10,18 @@ from torch.nn.parameter import is_lazy
 
 from torchstat_cli.torch_access.modules import buffers_of, parameters_of
 
-_MOST = 4 * 1024**3  # bytes; a real fallback above this should be asked for
+_MOST = 4 * 1024**3  # bytes
+_MOST_UNASKED = 1 * 1024**3  # bytes; a larger run for real should be asked for
 
 
 def memory_limit() -> int:
-    """Bytes allowed for a fallback onto the real CPU: 4 GiB, or half of the available memory where that is less."""
+    """Bytes allowed on the real CPU: 4 GiB, or half of the available memory where that is less."""
     return min(_MOST, _available_memory() // 2)
+
+
+def unasked_limit() -> int:
+    """Bytes allowed for a run on the real CPU that nobody asked for: 1 GiB, or half of what is available."""
+    return min(_MOST_UNASKED, _available_memory() // 2)
 
 
 def module_bytes(module: nn.Module) -> int:

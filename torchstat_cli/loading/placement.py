@@ -13,13 +13,13 @@ from torch.utils.weak import WeakIdKeyDictionary
 from torchstat_cli.errors import BuildError, PlacementError, UsageError
 from torchstat_cli.foreign_text import message_of, named
 from torchstat_cli.loading.factories import caused_by, mentions
-from torchstat_cli.loading.memory import memory_limit, module_bytes
+from torchstat_cli.loading.memory import memory_limit, module_bytes, unasked_limit
 from torchstat_cli.loading.meta import copy_without_memory, intercepted_parameters, meta_device, meta_parameters
 from torchstat_cli.loading.source import ModelSource
 from torchstat_cli.torch_access.modules import buffers_of, parameters_of
 from torchstat_cli.units import format_bytes
 
-__all__ = ["Placed", "memory_limit", "module_bytes", "place", "place_meta_parameters", "place_on_cpu"]
+__all__ = ["Placed", "memory_limit", "module_bytes", "place", "place_meta_parameters", "place_on_cpu", "unasked_limit"]
 
 # What torch says when code asks a meta tensor for its values; the last two do not name the device.
 _OF_META = re.compile(
@@ -44,7 +44,9 @@ class Placed:
         return self.placement.startswith("meta")
 
 
-def place(source: ModelSource, device: str = "auto", *, dtype: torch.dtype | None = None) -> Placed:
+def place(
+    source: ModelSource, device: str = "auto", *, dtype: torch.dtype | None = None, limit_bytes: int | None = None
+) -> Placed:
     """Build the model.
 
     "auto" and "meta" build on the meta device; where construction needs values, everything but the parameters is built
@@ -54,6 +56,7 @@ def place(source: ModelSource, device: str = "auto", *, dtype: torch.dtype | Non
         source: what to build.
         device: "auto", "meta", or a device as torch spells it.
         dtype: of all floating parameters and buffers; None leaves them.
+        limit_bytes: most bytes that "auto" may take on the real CPU; None is :func:`unasked_limit`.
 
     Raises:
         BuildError: the factory raised for a reason of its own.
@@ -66,10 +69,12 @@ def place(source: ModelSource, device: str = "auto", *, dtype: torch.dtype | Non
     except BuildError as first:
         if _is_own_fault(first):
             raise
-        return _place_after(first, source, device, dtype)
+        return _place_after(first, source, device, dtype, unasked_limit() if limit_bytes is None else limit_bytes)
 
 
-def _place_after(first: BuildError, source: ModelSource, device: str, dtype: torch.dtype | None) -> Placed:
+def _place_after(
+    first: BuildError, source: ModelSource, device: str, dtype: torch.dtype | None, limit_bytes: int
+) -> Placed:
     """The later rungs, once building on meta has failed."""
     note = f"construction needs values that meta tensors do not have ({_reason(first)})"
     try:
@@ -83,7 +88,7 @@ def _place_after(first: BuildError, source: ModelSource, device: str, dtype: tor
             raise PlacementError(
                 f"{source.spec} cannot be built without memory: {_reason(second)}", hint="use --device cpu"
             ) from second
-        real = _place_within(memory_limit(), source, dtype)
+        real = _place_within(limit_bytes, source, dtype)
         return Placed(real.model, real.placement, (note,))
     return Placed(placed.model, placed.placement, (note, *placed.notes))
 

@@ -9,13 +9,19 @@ from typing import Generic, Protocol, TypeVar
 
 from torchstat_cli.errors import ForwardError, ModelError, PlacementError, TrainingError
 from torchstat_cli.foreign_text import text_of
-from torchstat_cli.loading import Placed, memory_limit
+from torchstat_cli.loading import Placed, unasked_limit
 from torchstat_cli.tasks.rungs import Rung
 
 Result = TypeVar("Result")
 
 # What torch says where code asks a meta tensor for its values, or mixes it with a real one.
 _SIGNS_OF_META = ("meta tensor", "meta device", "device meta", "on meta", "'meta'", "same device", "data-dependent")
+
+# What torch and Python say of inputs that do not fit the model, on any device.
+_SIGNS_OF_INPUTS = (
+    *("shape", "size", "dim", "channels", "mat1 and mat2", "must match", "broadcast", "expanded"),
+    *("positional argument", "keyword argument", "out of range"),
+)
 
 
 class Ladder(Protocol):
@@ -70,6 +76,11 @@ class Attempt(ABC, Generic[Result]):
             isinstance(cause, NotImplementedError) or any(sign in text for sign in _SIGNS_OF_META)
         )
 
+    def may_differ(self, error: ModelError) -> bool:
+        """Whether the model may run on real tensors although it failed on meta: its inputs are not what is wrong."""
+        text = "" if error.__cause__ is None else text_of(error.__cause__).lower()
+        return isinstance(error, (ForwardError, TrainingError)) and not any(sign in text for sign in _SIGNS_OF_INPUTS)
+
     def assume(self, rung: Rung) -> Assumed[Result] | None:
         """Do it with unknown values answered by stated rules; None where that does not help, or is not wanted."""
         return None
@@ -85,15 +96,21 @@ class Held(Generic[Result]):
     assumed: bool = False  # it rests on stated assumptions
 
 
-def descend(ladder: Ladder, attempt: Attempt[Result]) -> Held[Result]:
+def descend(ladder: Ladder, attempt: Attempt[Result], *, limit: int | None = None) -> Held[Result]:
     """The result on the first rung that holds.
 
     Where values are missing on meta, they are assumed; and where the assumed run says that a real one fits, that is
-    made instead, because it is exact.
+    made instead, because it is exact. Where a model fails on meta for another reason, it is run for real.
+
+    Args:
+        ladder: the placements.
+        attempt: what is done.
+        limit: most bytes that a run for real may take where nobody asked for one; None is :func:`unasked_limit`.
 
     Raises:
         ModelstatError: the model cannot be built, or the attempt fails on every rung.
     """
+    limit = unasked_limit() if limit is None else limit
     rung, failure = None, None
     for placed in ladder.placements():
         rung = None
@@ -101,14 +118,18 @@ def descend(ladder: Ladder, attempt: Attempt[Result]) -> Held[Result]:
             rung = ladder.rung(placed)
             return Held(attempt.run(rung), rung, rung.notes)
         except ModelError as error:
-            if not placed.on_meta or not attempt.needs_values(error):
+            if not placed.on_meta:
                 raise
+            if not attempt.needs_values(error):
+                if not attempt.may_differ(error):
+                    raise
+                return _for_real(ladder, attempt, limit, error)
             failure = error
     assert failure is not None  # a ladder has at least one rung
     note = f"not run on meta alone: {failure.message}"
     assumed = attempt.assume(rung) if rung is not None else None
     try:
-        placed_for_real = ladder.for_real(memory_limit() - (assumed.nbytes if assumed is not None else 0))
+        placed_for_real = ladder.for_real(limit - (assumed.nbytes if assumed is not None else 0))
         if placed_for_real is not None:
             real = ladder.rung(placed_for_real)
             return Held(attempt.run(real), real, (note, *real.notes))
@@ -119,6 +140,25 @@ def descend(ladder: Ladder, attempt: Attempt[Result]) -> Held[Result]:
     if rung is None or assumed is None:
         raise PlacementError(failure.message, "run it for real: --device cpu") from failure
     return Held(assumed.result, rung, (note, *rung.notes), assumed=True)
+
+
+def _for_real(ladder: Ladder, attempt: Attempt[Result], limit: int, failure: ModelError) -> Held[Result]:
+    """The result of a run for real, where ``failure`` came of the one on meta and does not ask for values.
+
+    Raises:
+        ModelError: the failure, where the model fails for real too.
+    """
+    try:
+        placed = ladder.for_real(limit)
+        if placed is None:
+            raise failure
+        rung = ladder.rung(placed)
+        return Held(attempt.run(rung), rung, (f"not run on meta: {failure.message}", *rung.notes))
+    except PlacementError as error:
+        failure.hint = f"it may run for real: --device cpu ({error.message})"
+        raise failure from failure.__cause__
+    except (ForwardError, TrainingError):
+        raise failure from failure.__cause__
 
 
 def _with_reason(error: ForwardError | PlacementError, failure: ModelError) -> ModelError:

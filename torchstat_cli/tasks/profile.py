@@ -67,7 +67,7 @@ def profile_spec(source: ModelSource, given: Given | None, settings: Settings) -
 def measure_spec(source: ModelSource, given: Given | None, measurement: Measurement) -> tuple[Profile, tuple[str, ...]]:
     """What a measurement gives of what a spec points at, and notes on how it was reached; see :func:`profile_spec`."""
     settings = measurement.settings
-    ladder = SpecLadder(source, given, settings.device, settings.dtype)
+    ladder = SpecLadder(source, given, settings.device, settings.dtype, settings.limit)
     with announced(source.notices), same_random_numbers():
         held = _descended(ladder, measurement)
         profile = held.result
@@ -104,7 +104,7 @@ def _descended(ladder: Ladder, measurement: Measurement) -> Held[Profile]:
     Raises:
         StrictError: it rests on assumptions, and the settings are strict.
     """
-    held = descend(ladder, measurement)
+    held = descend(ladder, measurement, limit=measurement.settings.limit)
     if held.assumed and measurement.settings.strict:
         raise StrictError(
             f"the numbers rest on assumptions: {'; '.join(held.result.provenance.assumptions)}",

@@ -65,10 +65,11 @@ class SpecLadder:
     given: Given | None  # None takes the model's own example
     device: str = "auto"  # "auto", "meta", or a device as torch spells it
     dtype: torch.dtype | None = None  # of floating parameters, buffers and generated inputs; None leaves them
+    limit: int | None = None  # most bytes on the real CPU where the device is "auto"; None is the usual one
 
     def placements(self) -> Iterator[Placed]:
         """Where the settings say; on meta, then with the values of its buffers."""
-        placed = place(self.source, self.device, dtype=self.dtype)
+        placed = place(self.source, self.device, dtype=self.dtype, limit_bytes=self.limit)
         yield placed
         if placed.on_meta and any(buffer.is_meta for buffer in buffers_of(placed.model)):
             try:

@@ -33,6 +33,7 @@ class Settings:
     memo: bool = True  # answer repeated operators from memory
     memory: bool = False  # simulate which tensors live when
     attention: str = "auto"  # backend of scaled dot-product attention
+    limit: int | None = None  # most bytes of a run for real where the device is "auto"; None is the usual one
     training: TrainingRun | None = None  # profile a training step; wants the mode "train"
     registry: Registry = field(default_factory=operator_registry)
 
