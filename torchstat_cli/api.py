@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from types import TracebackType
 from typing import Any
 
@@ -22,6 +23,7 @@ from torchstat_cli.tasks.profile import measure
 from torchstat_cli.tasks.provenance import live_provenance
 from torchstat_cli.tasks.registry import operator_registry
 from torchstat_cli.tasks.settings import Mode, Settings, training_run
+from torchstat_cli.torch_access.process import generators_left_alone
 from torchstat_cli.torch_access.wrappers import peeled, refuse_sharded
 
 __all__ = ["Capture", "formula", "instrument", "load_model", "profile", "stat"]
@@ -44,6 +46,7 @@ def profile(
     strict: bool = False,
     memo: bool = True,
     depth: int | None = None,
+    restore_random: bool = True,
 ) -> Report:
     """What a model costs: parameters, FLOPs, MAdds, traffic and memory, per module and per operator.
 
@@ -64,6 +67,8 @@ def profile(
         strict: make unknown operators and assumptions errors.
         memo: answer repeated operators from memory; off, torch computes every shape.
         depth: fold modules deeper than this into their ancestor.
+        restore_random: leave the random generators as they were, and build what a spec names from a fixed seed; off,
+            the run draws from them as your own call would, and other threads never draw the same number twice.
 
     Returns:
         A frozen report; its rows sum to its totals.
@@ -84,7 +89,8 @@ def profile(
     if depth is not None and (not isinstance(depth, int) or depth < 0):
         raise UsageError(f"depth={depth!r} is no depth", "give 0 for one row, 1 for the root's children, and so on")
     given = given_inputs(args, kwargs, input_shape)
-    result, _ = measure(model, given, settings)
+    with nullcontext() if restore_random else generators_left_alone():
+        result, _ = measure(model, given, settings)
     return Report.of(result if depth is None else result.folded(depth))
 
 

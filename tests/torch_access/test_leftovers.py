@@ -63,7 +63,7 @@ def test_real_entries_of_the_users_own_calls_stay() -> None:
 
 def test_a_run_that_raises_is_healed_too() -> None:
     with pytest.raises(ForwardError):
-        ms.profile(leaky.Failing(), ROWS)
+        ms.profile(leaky.Failing(), ROWS, device="meta")
     assert leaky.CACHE == {"before": 1}
 
 

@@ -144,6 +144,10 @@ class Session:
             return (*made, f"{unseen} module calls in other threads are not counted, operators are not seen there")
         return made
 
+    def may_have_drawn(self) -> bool:
+        """Whether torch's generator was drawn from, as far as the run was observed."""
+        return self.tape.drew or not self.hooks.rows
+
     @property
     def twins(self) -> dict[int, int]:
         """The id of every stand-in, by the id of the original."""
@@ -213,7 +217,7 @@ def prepared_run(
         for tape in paused:
             tape.paused = True
             stack.callback(setattr, tape, "paused", False)
-        stack.enter_context(untouched_generators())
+        stack.enter_context(untouched_generators(session.may_have_drawn))
         if on_meta and open_dispatch_modes():
             stack.enter_context(without_dispatch_modes())  # of the caller's: the run is no work of theirs
         modules = [site.module for site in session.hooks.sites]

@@ -59,6 +59,7 @@ class OperatorTape(TorchDispatchMode):
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
         self.paused = False
+        self.drew = False  # from torch's generator
         self.touched: set[int] = set()  # ids of the parameters that an operator was given
         self.first_event: dict[int, int] = {}  # module index -> position of its first operator
         self.liveness: Liveness | None = None  # told of every operator and its result, when memory is watched
@@ -143,6 +144,14 @@ class OperatorTape(TorchDispatchMode):
                 self.touched.add(id(tensor))
         if self.kept is not None and way.traits.mutable:
             self.kept.before_write(call.written())
+        if way.traits.repeatable or self.drew:
+            return self._executed(call, way)
+        before = torch.get_rng_state()
+        outcome = self._executed(call, way)
+        self.drew = not torch.equal(before, torch.get_rng_state())  # on meta nothing is drawn
+        return outcome
+
+    def _executed(self, call: Call, way: _Way) -> Outcome:
         execute = way.execute or self._decompose
         return execute(call) if self._values is None else self._values.run(call, execute)
 

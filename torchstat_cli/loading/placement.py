@@ -16,6 +16,7 @@ from torchstat_cli.loading.factories import caused_by, mentions
 from torchstat_cli.loading.memory import memory_limit, module_bytes, unasked_limit
 from torchstat_cli.loading.meta import copy_without_memory, intercepted_parameters, meta_device, meta_parameters
 from torchstat_cli.loading.source import ModelSource
+from torchstat_cli.torch_access.interrupts import held_back, let_through
 from torchstat_cli.torch_access.modules import buffers_of, parameters_of
 from torchstat_cli.units import format_bytes
 
@@ -214,7 +215,7 @@ def _device(name: str) -> torch.device:
 
 
 def _build(source: ModelSource, context: AbstractContextManager[object], dtype: torch.dtype | None) -> nn.Module:
-    with context:
+    with held_back(), context, let_through():
         module = source.build()
     if dtype is None:
         return module

@@ -91,6 +91,11 @@ has_kernel = _need("torch._C._dispatch_has_kernel_for_dispatch_key", "telling co
 running_transforms = _need("torch._C._functorch.peek_interpreter_stack", "noticing torch.func transforms")
 DispatchKey = _need("torch._C.DispatchKey", "running control flow by parts")
 
+device_file = _need("torch.utils._device.__file__", "holding interrupts back where modes are taken off for a moment")
+dispatch_file = _need(
+    "torch.utils._python_dispatch.__file__", "holding interrupts back where modes are taken off for a moment"
+)
+
 # Training.
 sequence_number = _want("torch.autograd._get_sequence_nr", "attributing backward work to modules")
 current_autograd_node = _want("torch._C._current_autograd_node", "attributing backward work to modules")

@@ -14,8 +14,14 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import torch
+
+from torchstat_cli.torch_access.internals import device_file, dispatch_file
+
 _RETRY = 0.001  # seconds
 _HERE = str(Path(__file__).parent)
+# Where modes of torch are taken off for a moment: one that an interrupt keeps from coming back is lost.
+_DELICATE = frozenset((contextlib.__file__, torch.overrides.__file__, device_file, dispatch_file))
 
 Handler = Callable[[int, FrameType | None], Any]
 
@@ -61,7 +67,7 @@ class _Signals:
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if not self.is_open:
             self._waiting.append(number)
-        elif frame is not None and _is_ours(frame.f_code.co_filename):
+        elif frame is not None and _is_delicate(frame.f_code.co_filename):
             # Between two sections, where a raised exception would skip the way out: a moment later it will not.
             timer = threading.Timer(_RETRY, signal.raise_signal, (number,))
             timer.daemon = True
@@ -81,8 +87,8 @@ class _Signals:
 _signals = _Signals()
 
 
-def _is_ours(filename: str) -> bool:
-    return filename == contextlib.__file__ or filename.startswith(_HERE)
+def _is_delicate(filename: str) -> bool:
+    return filename in _DELICATE or filename.startswith(_HERE)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import os
 import random
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, redirect_stdout
 from typing import Any
 
@@ -63,23 +63,58 @@ def untouched_process(import_path: Sequence[str] = ()) -> Iterator[None]:
             torch.set_grad_enabled(grad)
 
 
+class _Local(threading.local):
+    left_alone = False  # the generators, in this thread
+
+
+_local = _Local()
+
+
 @contextmanager
-def untouched_generators() -> Iterator[None]:
-    """Restore the random state of Python, NumPy and torch afterwards."""
-    python_state = random.getstate()
+def generators_left_alone() -> Iterator[None]:
+    """Inside, runs neither seed nor restore any generator: what they draw, the caller does not draw again."""
+    before, _local.left_alone = _local.left_alone, True
+    try:
+        yield
+    finally:
+        _local.left_alone = before
+
+
+@contextmanager
+def untouched_generators(drew: Callable[[], bool] = lambda: True) -> Iterator[None]:
+    """Restore the random state of Python, NumPy and torch afterwards, where it has changed.
+
+    The generators are the whole process's: what other threads drew from one that is restored, they draw again.
+
+    Args:
+        drew: whether torch's generator was drawn from inside; asked where another thread may have done it.
+    """
+    if _local.left_alone:
+        yield
+        return
     numpy: Any = sys.modules.get("numpy")
+    python_state = random.getstate()
     numpy_state = numpy.random.get_state() if numpy else None
-    torch_state = torch.get_rng_state()
+    torch_state, seed = torch.get_rng_state(), torch.initial_seed()
     cuda_states = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
     try:
         yield
     finally:
-        random.setstate(python_state)
-        if numpy_state is not None:
+        if random.getstate() != python_state:
+            random.setstate(python_state)
+        if numpy_state is not None and not _equal(numpy.random.get_state(), numpy_state):
             numpy.random.set_state(numpy_state)
-        torch.set_rng_state(torch_state)
+        if not torch.equal(torch.get_rng_state(), torch_state) and (
+            threading.active_count() == 1 or torch.initial_seed() != seed or drew()
+        ):
+            torch.set_rng_state(torch_state)
         if cuda_states is not None:
             torch.cuda.set_rng_state_all(cuda_states)
+
+
+def _equal(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
+    """Whether two states of NumPy's generator are equal."""
+    return bool((one[1] == other[1]).all()) and one[2:] == other[2:]
 
 
 @contextmanager
@@ -88,6 +123,9 @@ def same_random_numbers() -> Iterator[None]:
 
     What a model costs may depend on its weights: gates that open or not, boxes above a threshold.
     """
+    if _local.left_alone:
+        yield
+        return
     with one_guest_at_a_time(), untouched_generators():
         random.seed(_SEED)
         numpy: Any = sys.modules.get("numpy")
