@@ -77,7 +77,7 @@ def record_run(
     except BaseException:
         leftovers.clear_after_failure()
         raise
-    return replace(recording, leftovers=leftovers.clear())
+    return replace(recording, notices=(*recording.notices, *leftovers.clear()))
 
 
 def _record(

@@ -16,6 +16,7 @@ from torch import nn
 from torchstat_cli.capture.dispatch.higher_order import control_flow_by_parts, plain_flex_attention
 from torchstat_cli.capture.dispatch.memo import Memo, shared_memo
 from torchstat_cli.capture.emulation.autocast import autocast_on_meta
+from torchstat_cli.capture.emulation.einsum_order import ChosenOrders
 from torchstat_cli.capture.emulation.tensor_types import types_as_at_home
 from torchstat_cli.capture.instrumentation.buffers import MetadataRow, Slot
 from torchstat_cli.capture.instrumentation.hooks import CaptureHooks
@@ -74,6 +75,7 @@ class Session:
         self.hooks = CaptureHooks(sites)
         self.tape = OperatorTape(self.hooks.running, knows, memo, values)
         self.hooks.mode = self.tape
+        self._orders = ChosenOrders()
         self._stack = ExitStack()
         self._open = False
         self._thread = threading.current_thread()  # that opened it
@@ -90,6 +92,7 @@ class Session:
                 stack.enter_context(without_compiler())
                 stack.enter_context(control_flow_by_parts())
                 stack.enter_context(without_fast_paths())
+                stack.enter_context(self._orders.watched())
                 stack.callback(self.hooks.detach)
                 self.hooks.attach()
                 _open.tapes.append(self.tape)
@@ -135,6 +138,7 @@ class Session:
             events=events,
             carried_values=self._values is not None and self._values.used,
             assumptions=self._assumptions(),
+            notices=self._orders.notices(),
         )
 
     def _assumptions(self) -> tuple[str, ...]:

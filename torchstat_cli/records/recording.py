@@ -67,4 +67,4 @@ class Recording:
     setup: TrainingSetup | None = None  # only when the run trained
     memory: MemoryLog | None = None  # only when the run watched memory
     attention: str = "auto"  # backend of scaled dot-product attention
-    leftovers: tuple[str, ...] = ()  # sentences on tensors of the run that could not be taken back
+    notices: tuple[str, ...] = ()  # sentences on what else the numbers depend on, and on what could not be taken back

@@ -33,7 +33,7 @@ def run_provenance(rung: Rung, recording: Recording, settings: Settings) -> Prov
         version=__version__,
         source=source,
         attention=recording.attention,
-        notices=recording.leftovers,
+        notices=recording.notices,
     )
 
 
@@ -52,6 +52,7 @@ def live_provenance(model: nn.Module, recording: Recording) -> Provenance:
         torch=torch.__version__.partition("+")[0],
         version=__version__,
         source=source,
+        notices=recording.notices,
     )
 
 
