@@ -26,9 +26,7 @@ class Tally:
     def add(self, other: Tally, times: int = 1) -> None:
         """Count ``other`` as well, ``times`` over."""
         self.calls += times * other.calls
-        numbers = self.numbers
-        for place, number in enumerate(other.numbers):
-            numbers[place] += times * number
+        self.numbers = [own + times * number for own, number in zip(self.numbers, other.numbers)]  # noqa: B905  (hot)
 
     def __getattr__(self, name: str) -> int:
         if name not in _PLACES:

@@ -110,7 +110,6 @@ def descend(ladder: Ladder, attempt: Attempt[Result], *, limit: int | None = Non
     Raises:
         ModelstatError: the model cannot be built, or the attempt fails on every rung.
     """
-    limit = unasked_limit() if limit is None else limit
     rung, failure = None, None
     for placed in ladder.placements():
         rung = None
@@ -123,9 +122,10 @@ def descend(ladder: Ladder, attempt: Attempt[Result], *, limit: int | None = Non
             if not attempt.needs_values(error):
                 if not attempt.may_differ(error):
                     raise
-                return _for_real(ladder, attempt, limit, error)
+                return _for_real(ladder, attempt, unasked_limit() if limit is None else limit, error)
             failure = error
     assert failure is not None  # a ladder has at least one rung
+    limit = unasked_limit() if limit is None else limit
     note = f"not run on meta alone: {failure.message}"
     assumed = attempt.assume(rung) if rung is not None else None
     try:

@@ -53,11 +53,15 @@ class Measurement(Attempt[Profile]):
             StrictError: an operator has no formula, and the settings are strict.
         """
         with held_back(), without_collection(), let_through():
-            recording = self._recording(rung, rung.call, assume)
-            profile = assemble(recording, run_provenance(rung, recording, self.settings), self.settings.registry)
-            if self.settings.strict:
-                _refuse_unknown(profile)
-            return profile
+            profile = self._assembled(rung, assume)
+        if self.settings.strict:
+            _refuse_unknown(profile)
+        return profile
+
+    def _assembled(self, rung: Rung, assume: bool) -> Profile:
+        # The recording is gone on return, before the garbage collector looks at all that was made meanwhile.
+        recording = self._recording(rung, rung.call, assume)
+        return assemble(recording, run_provenance(rung, recording, self.settings), self.settings.registry)
 
     def options(self, rung: Rung, *, assume: bool) -> RunOptions:
         """How to run on a rung."""

@@ -19,6 +19,7 @@ import torch
 from torchstat_cli.torch_access.internals import device_file, dispatch_file
 
 _RETRY = 0.001  # seconds
+_NUMBERS = tuple(signal.valid_signals())
 _HERE = str(Path(__file__).parent)
 # Where modes of torch are taken off for a moment: one that an interrupt keeps from coming back is lost.
 _DELICATE = frozenset((contextlib.__file__, torch.overrides.__file__, device_file, dispatch_file))
@@ -38,7 +39,7 @@ class _Signals:
     def begin(self) -> None:
         """Put our handler in the place of every handler that Python code could raise from."""
         try:
-            for number in signal.valid_signals():
+            for number in _NUMBERS:
                 handler = signal.getsignal(number)
                 if callable(handler):
                     self._handlers[number] = handler

@@ -39,7 +39,7 @@ class Leftovers:
 
     def __init__(self, modules: Iterable[nn.Module]) -> None:
         self.lent: list[ref[Tensor]] = []
-        kinds = {base for module in modules for base in type(module).__mro__ if not _is_library(base)}
+        kinds = {base for kind in set(map(type, modules)) for base in kind.__mro__ if not _is_library(base)}
         files = {name: sys.modules[name] for name in {kind.__module__ for kind in kinds} if name in sys.modules}
         self._namespaces: list[tuple[Any, dict[str, Any]]] = [(owner, vars(owner).copy()) for owner in kinds]
         self._namespaces += [(file, vars(file).copy()) for file in files.values()]

@@ -56,7 +56,19 @@ def every_path(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 def modules_of(model: nn.Module) -> list[nn.Module]:
     """``model`` and every module in it, in the order of :func:`named_modules`."""
-    return [module for _, module in named_modules(model)]
+    return list(_modules(model))
+
+
+def _modules(model: nn.Module) -> Iterator[nn.Module]:
+    seen: set[int] = set()
+    pending = [model]
+    while pending:
+        module = pending.pop()
+        if id(module) not in seen:
+            seen.add(id(module))
+            yield module
+            if module._modules:
+                pending.extend([child for child in reversed(module._modules.values()) if child is not None])
 
 
 def parts(model: nn.Module) -> Iterator[nn.Module]:
@@ -80,7 +92,7 @@ def parameters_of(model: nn.Module) -> Iterator[nn.Parameter]:
 
 def buffers_of(model: nn.Module) -> Iterator[Tensor]:
     """Every buffer, once."""
-    return _once(tensor for module in modules_of(model) for tensor in module._buffers.values() if tensor is not None)
+    return _once(tensor for module in _modules(model) for tensor in module._buffers.values() if tensor is not None)
 
 
 def _once(tensors: Iterable[_T]) -> Iterator[_T]:

@@ -66,8 +66,10 @@ class Reach:
         self.is_whole = True  # else there was too much to follow
         self._seen: set[int] = set()
         self._pending: list[Any] = []
-        for module in modules:
-            self._add_module(module)
+        given = list(modules)
+        self._seen.update(map(id, given))
+        for module in given:
+            self._open(module)
         for value in values:
             self._add(value)
         while self._pending:
@@ -80,16 +82,12 @@ class Reach:
         kind = type(value)
         if kind in _PLAIN or id(value) in self._seen:
             return
-        if isinstance(value, nn.Module):
-            self._pending.append(value)
-        elif not isinstance(value, (Tensor, *_CLOSED)):
-            self._seen.add(id(value))
-            self._pending.append(value)
-
-    def _add_module(self, module: nn.Module) -> None:
-        if id(module) in self._seen:
+        if isinstance(value, (Tensor, *_CLOSED)):
             return
-        self._seen.add(id(module))
+        self._seen.add(id(value))
+        self._pending.append(value)
+
+    def _open(self, module: nn.Module) -> None:
         attributes = vars(module).copy()
         self.modules.append((module, attributes))
         if isinstance(module, torch.jit.ScriptModule):
@@ -114,7 +112,7 @@ class Reach:
 
     def _enter(self, value: Any) -> None:
         if isinstance(value, nn.Module):
-            self._add_module(value)
+            self._open(value)
             return
         if isinstance(value, MethodType):
             self._add(value.__self__)

@@ -68,11 +68,22 @@ def _refusal(holder: Any, cause: Exception) -> ModelError:
     return error
 
 
+def _is_same(state: dict[str, Any], attributes: dict[str, Any]) -> bool:
+    return (
+        len(state) == len(attributes)
+        and all(map(operator.is_, state.values(), attributes.values()))
+        and all(map(operator.is_, state, attributes))
+    )
+
+
 def _restore_attributes(state: dict[str, Any], attributes: dict[str, Any]) -> None:
     """Make ``state`` equal ``attributes``, order included, without a moment in which most of it is missing."""
+    if _is_same(state, attributes):
+        return  # the usual case
     state.update(attributes)
-    for name in [name for name in state if name not in attributes]:
-        del state[name]
+    if len(state) != len(attributes):
+        for name in [name for name in state if name not in attributes]:
+            del state[name]
     if not all(map(operator.is_, state, attributes)):
         for name in attributes:
             state[name] = state.pop(name)
