@@ -14,6 +14,7 @@ from torchstat_cli.capture.dispatch.calls import Traits, operator_name, traits
 from torchstat_cli.capture.dispatch.higher_order import GoesOn, describe_higher_order, run_higher_order
 from torchstat_cli.capture.dispatch.keys import Call, Execute, Outcome, keyed_call, keyless_call
 from torchstat_cli.capture.dispatch.memo import Memo
+from torchstat_cli.capture.dispatch.nested import is_strided_nested, run_nested
 from torchstat_cli.capture.memory.liveness import Liveness
 from torchstat_cli.capture.memory.transients import Transients
 from torchstat_cli.capture.values.known import KnownValues
@@ -109,12 +110,7 @@ class OperatorTape(TorchDispatchMode):
             record, result = self._run_higher_order(func, args, kwargs)
         if record is not None:
             module = self._running[-1] if self.locate is None else self.locate(args)
-            event = id(record), module
-            calls = self._calls.get(event, 0)
-            self._calls[event] = calls + 1
-            if calls == 0:
-                self._records[id(record)] = record  # kept, so that no other record gets its id
-                self.first_event.setdefault(module, len(self.first_event))
+            self._count(record, module)
             if self.liveness is not None:
                 inside = 0
                 if self.transients is not None and isinstance(func, OpOverload):
@@ -123,6 +119,14 @@ class OperatorTape(TorchDispatchMode):
         if self.lent is not None:
             _lend(result, (*args, *kwargs.values()), self.lent)
         return result
+
+    def _count(self, record: OpRecord, module: int) -> None:
+        event = id(record), module
+        calls = self._calls.get(event, 0)
+        self._calls[event] = calls + 1
+        if calls == 0:
+            self._records[id(record)] = record  # kept, so that no other record gets its id
+            self.first_event.setdefault(module, len(self.first_event))
 
     def begin_phase(self) -> None:
         """Count operators afresh, in a phase of their own; ``events`` are those of the current phase."""
@@ -153,6 +157,8 @@ class OperatorTape(TorchDispatchMode):
 
     def _executed(self, call: Call, way: _Way) -> Outcome:
         execute = way.execute or self._decompose
+        if call.key is None and way.execute == self._memo.run and any(map(is_strided_nested, call.tensors)):
+            execute = self._run_nested
         return execute(call) if self._values is None else self._values.run(call, execute)
 
     def _choose_way(self, func: OpOverload) -> _Way:
@@ -165,6 +171,13 @@ class OperatorTape(TorchDispatchMode):
             way = _Way(general, keyed_call, self._memo.run)
         self._ways[func] = way
         return way
+
+    def _run_nested(self, call: Call) -> Outcome:
+        """A record for each part of the nested arguments; all but the last are counted here."""
+        (*others, last), result = run_nested(call)
+        for record in others:
+            self._count(record, self._running[-1] if self.locate is None else self.locate(call.args))
+        return last, result
 
     def _decompose(self, call: Call) -> Outcome:
         with self:

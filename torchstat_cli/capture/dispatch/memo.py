@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from torchstat_cli.capture.dispatch.calls import traits
+from torchstat_cli.capture.dispatch.complaints import complaint_of_the_cpu
 from torchstat_cli.capture.dispatch.dtypes import refuse_wrong_dtypes
 from torchstat_cli.capture.dispatch.keys import Call, keyed_call
 from torchstat_cli.capture.dispatch.meta_kernels import CORRECTIONS, infer
@@ -95,11 +96,14 @@ class Memo:
 
     def _result(self, call: Call) -> Any:
         """The result of one call: by a rule of ours on meta tensors, else by torch's kernel."""
-        result = NotImplemented
+        result: Any = NotImplemented
         may_infer = self._skip_kernels or call.func.name() in CORRECTIONS
-        if may_infer and call.tensors and all(tensor.is_meta for tensor in call.tensors):
-            result = infer(call.func, call.args, call.kwargs)
-        return call.execute() if result is NotImplemented else result
+        try:
+            if may_infer and call.tensors and all(tensor.is_meta for tensor in call.tensors):
+                result = infer(call.func, call.args, call.kwargs)
+            return call.execute() if result is NotImplemented else result
+        except Exception as error:
+            raise complaint_of_the_cpu(call, error) from error
 
 
 shared_memo = Memo()
@@ -109,7 +113,8 @@ shared_memo = Memo()
 def _fits(record: OpRecord, result: Any) -> bool:
     """Whether ``result`` has the shapes that were remembered."""
     if isinstance(result, torch.Tensor):
-        return len(record.outputs) == 1 and record.output.shape == result.shape
+        # A nested tensor of the strided layout has no shape.
+        return len(record.outputs) == 1 and not result.is_nested and record.output.shape == result.shape
     return [output.shape for output in record.outputs] == [tensor.shape for tensor in tensors_in(result)]
 
 

@@ -89,7 +89,7 @@ def _general_convolution(
     return _convolution(input, weight, bias, stride, padding, dilation, groups)
 
 
-@rule("conv_transpose2d.input", "conv_transpose3d.input", corrects=True)
+@rule("conv_transpose1d", "conv_transpose2d.input", "conv_transpose3d.input", corrects=True)
 def _transposed_convolution(
     input: Tensor,
     weight: Tensor,
@@ -101,6 +101,9 @@ def _transposed_convolution(
     dilation: Any = 1,
 ) -> Any:
     rank = weight.dim() - 2
+    if input.dim() in (rank + 1, rank + 2) and input.shape[-rank - 1] != weight.shape[0]:
+        # torch's meta kernel takes any number of channels.
+        raise RuntimeError(f"expected {weight.shape[0]} channels, but got {input.shape[-rank - 1]} channels instead")
     if not _lie_last(input, weight) or input.dim() != rank + 2:
         return NotImplemented  # torch's meta kernel is right
     if 0 in input.shape or input.shape[1] != weight.shape[0] or input.shape[1] % groups:

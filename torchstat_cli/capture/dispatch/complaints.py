@@ -1,0 +1,38 @@
+"""What torch's own kernel says of arguments that do not fit: its meta kernels often leave the numbers out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from torchstat_cli.capture.dispatch.keys import Call
+from torchstat_cli.torch_access.internals import without_dispatch_modes
+from torchstat_cli.torch_access.trees import map_tensors
+
+_MOST_BYTES = 1 << 26  # of arguments that are made for the question
+
+
+def complaint_of_the_cpu(call: Call, error: Exception) -> Exception:
+    """The error of the same call on real zeros; ``error`` where there is none, or where asking would take too much."""
+    if isinstance(error, NotImplementedError) or not all(map(_is_plain_meta, call.tensors)):
+        return error
+    if sum(tensor.numel() * tensor.element_size() for tensor in call.tensors) > _MOST_BYTES:
+        return error
+    try:
+        with without_dispatch_modes(), torch.no_grad():
+            call.func(*_real(call.args), **_real(call.kwargs))
+    except NotImplementedError:
+        return error
+    except Exception as better:  # whatever the kernel says
+        return better
+    return error
+
+
+def _is_plain_meta(tensor: Tensor) -> bool:
+    return tensor.is_meta and tensor.layout is torch.strided and not tensor.is_nested
+
+
+def _real(arguments: Any) -> Any:
+    return map_tensors(arguments, lambda tensor: torch.zeros(tensor.shape, dtype=tensor.dtype))
