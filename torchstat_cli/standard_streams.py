@@ -26,6 +26,22 @@ def fill_closed_streams() -> None:
                 setattr(sys, attribute, open(os.devnull, mode))  # noqa: SIM115  (for as long as the process lives)
 
 
+def flush_everything(trouble: tuple[type[Exception], ...] = (OSError, ValueError)) -> None:
+    """Write out what waits in the buffers of Python and C, so that it stands before what comes next.
+
+    Args:
+        trouble: what is passed over: a full disk, a reader that has gone, a stream that somebody closed.
+    """
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+        if stream is not None:
+            with suppress(*trouble):
+                stream.flush()
+    if os.name == "posix":
+        import ctypes  # most commands run no foreign code
+
+        ctypes.CDLL(None).fflush(None)
+
+
 def forgiving(stream: TextIO) -> TextIO:
     """``stream`` that may be full or have no reader: what is written to it is lost then, and the run goes on."""
     return cast(TextIO, _Forgiving(stream))

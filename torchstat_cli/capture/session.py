@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -36,6 +36,7 @@ from torchstat_cli.torch_access.interrupts import held_back, let_through, to_the
 from torchstat_cli.torch_access.kept import Kept
 from torchstat_cli.torch_access.modes import enter, leave
 from torchstat_cli.torch_access.modules import parameters_of, set_training
+from torchstat_cli.torch_access.patching import replaced
 from torchstat_cli.torch_access.process import one_guest_at_a_time, untouched_generators
 from torchstat_cli.torch_access.reach import Reach, replace_tensors
 from torchstat_cli.torch_access.restoring import untouched
@@ -93,6 +94,8 @@ class Session:
                 stack.enter_context(control_flow_by_parts())
                 stack.enter_context(without_fast_paths())
                 stack.enter_context(self._orders.watched())
+                for name in ("manual_seed", "seed", "set_rng_state"):
+                    stack.enter_context(replaced(torch, name, self._noting_a_seed))
                 stack.callback(self.hooks.detach)
                 self.hooks.attach()
                 _open.tapes.append(self.tape)
@@ -147,6 +150,13 @@ class Session:
         if unseen:
             return (*made, f"{unseen} module calls in other threads are not counted, operators are not seen there")
         return made
+
+    def _noting_a_seed(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def seed(*args: Any, **kwargs: Any) -> Any:
+            self.tape.drew = True
+            return original(*args, **kwargs)
+
+        return seed
 
     def may_have_drawn(self) -> bool:
         """Whether torch's generator was drawn from, as far as the run was observed."""

@@ -22,6 +22,7 @@ from torchstat_cli.capture.values.store import is_fake
 from torchstat_cli.records import OpRecord
 from torchstat_cli.torch_access.internals import HigherOrderOperator, OpOverload, TorchDispatchMode, no_torch_dispatch
 from torchstat_cli.torch_access.kept import Kept
+from torchstat_cli.torch_access.process import contents
 
 Knows = Callable[[str, str, Collection[str]], bool]
 """Whether a formula exists for an operator's name, overload and tags."""
@@ -150,9 +151,9 @@ class OperatorTape(TorchDispatchMode):
             self.kept.before_write(call.written())
         if way.traits.repeatable or self.drew:
             return self._executed(call, way)
-        before = torch.get_rng_state()
+        before = contents(torch.get_rng_state())
         outcome = self._executed(call, way)
-        self.drew = not torch.equal(before, torch.get_rng_state())  # on meta nothing is drawn
+        self.drew = contents(torch.get_rng_state()) != before  # on meta nothing is drawn
         return outcome
 
     def _executed(self, call: Call, way: _Way) -> Outcome:

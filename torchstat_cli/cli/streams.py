@@ -14,9 +14,10 @@ from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from torchstat_cli.errors import OutputError
-from torchstat_cli.standard_streams import fill_closed_streams, forgiving
+from torchstat_cli.standard_streams import fill_closed_streams, flush_everything, forgiving
 
 _OUT, _ERR = 1, 2
+_TROUBLE = (OSError, ValueError, OutputError)
 _results: list[TextIO] = []  # the innermost last: the command line may run inside itself
 
 
@@ -51,7 +52,7 @@ def results_alone(*, for_good: bool) -> Iterator[None]:
         if for_good:
             sys.stdout = lenient
         else:
-            flush_everything()
+            flush_everything(_TROUBLE)
             sys.stdout, sys.stderr = out, err
             if taken is not None:
                 os.dup2(taken, _OUT)
@@ -69,20 +70,9 @@ def foreign_code() -> Iterator[None]:
     try:
         yield
     finally:
-        flush_everything()
+        flush_everything(_TROUBLE)
         if os.getpid() != process:
             os._exit(1)  # the model forked, and both came out of its code: only one may speak
-
-
-def flush_everything() -> None:
-    """Write out what waits in the buffers of Python and C, so that it stands before what comes next."""
-    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
-        if stream is not None:
-            _ignoring_trouble(stream.flush)
-    if os.name == "posix":
-        import ctypes  # most commands run no foreign code
-
-        ctypes.CDLL(None).fflush(None)
 
 
 def _leads_to_descriptor(stream: TextIO) -> bool:
@@ -127,5 +117,5 @@ def _explained() -> Iterator[None]:
 
 def _ignoring_trouble(write: Callable[[], object]) -> None:
     """A full disk, a reader that has gone, a stream that the model closed."""
-    with suppress(OSError, ValueError, OutputError):
+    with suppress(*_TROUBLE):
         write()

@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 
 from torchstat_cli.errors import ModelError, ModelstatError
 from torchstat_cli.foreign_text import named
-from torchstat_cli.standard_streams import fill_closed_streams, forgiving
+from torchstat_cli.standard_streams import fill_closed_streams, flush_everything, forgiving
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -212,7 +212,9 @@ def _serve(connection: Connection, function: Callable[[Any], Any], prepare: Call
         except EOFError:
             return
         try:
-            connection.send(_attempt(function, task))
+            outcome = _attempt(function, task)
+            flush_everything()  # of what the model printed; the process may end without doing so
+            connection.send(outcome)
         except OSError:  # nobody listens any more
             return
 
