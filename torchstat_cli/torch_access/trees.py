@@ -8,6 +8,7 @@ import operator
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -18,33 +19,58 @@ _Made = dict[int, tuple[Any, Any]]  # by id: an object, which has to live meanwh
 
 _CONTAINERS = (tuple, list, set, frozenset, dict)
 _PLAIN = (int, float, complex, str, bytes, type)
+_USUAL = frozenset((int, float, bool, str, type(None), torch.dtype, torch.device, torch.Size))
 _RECORD_NAMES = ("Cache", "Layer", "Output")
 
 
 def tensors_in(value: object) -> Iterator[Tensor]:
     """Every tensor inside containers, dataclasses, caches and output records, in order; each object once."""
-    return _walk(value, set())
+    return iter((value,) if isinstance(value, Tensor) else _collected(value))
 
 
-def _walk(value: object, seen: set[int]) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-        return
-    if value is None or isinstance(value, _PLAIN) or id(value) in seen:
-        return
+def _collected(value: object) -> list[Tensor]:
+    # Without a generator per level: a cache of many layers is walked at every layer.
+    found: list[Tensor] = []
+    seen: set[int] = set()
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        kind = type(item)
+        if kind in _USUAL:
+            continue
+        if isinstance(item, Tensor):
+            found.append(item)
+        elif id(item) not in seen:
+            seen.add(id(item))
+            children = (_ways.get(kind) or _way_into(item))(item)
+            children.reverse()
+            pending += children
+    return found
+
+
+_ways: WeakKeyDictionary[type, Callable[[Any], list[Any]]] = WeakKeyDictionary()  # what objects of a class hold
+
+
+def _way_into(value: object) -> Callable[[Any], list[Any]]:
+    way = _ways[type(value)] = _find_way(value)
+    return way
+
+
+def _find_way(value: object) -> Callable[[Any], list[Any]]:
+    if isinstance(value, _PLAIN):
+        return _nothing
     if isinstance(value, _CONTAINERS):
-        children = items_of(value)
-    elif isinstance(value, Mapping):
-        children = list(value.values())
-    elif dataclasses.is_dataclass(value):
-        children = [getattr(value, field.name, None) for field in dataclasses.fields(value)]
-    elif is_record(value):
-        children = list(vars(value).values())
-    else:
-        return
-    seen.add(id(value))
-    for child in children:
-        yield from _walk(child, seen)
+        return items_of
+    if isinstance(value, Mapping):
+        return lambda mapping: list(mapping.values())
+    if dataclasses.is_dataclass(value):
+        names = [field.name for field in dataclasses.fields(value)]
+        return lambda record: [getattr(record, name, None) for name in names]
+    return (lambda record: list(vars(record).values())) if is_record(value) else _nothing
+
+
+def _nothing(value: object) -> list[Any]:
+    return []
 
 
 def is_record(value: object) -> bool:
