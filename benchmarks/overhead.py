@@ -12,7 +12,7 @@ from benchmarks.figures import Figure, Settings
 from benchmarks.subjects import Subject, overhead_subjects
 from benchmarks.timing import interleave, median_ratio
 
-_GOAL = 0.5
+_GOAL = 0.35
 
 
 def figures(settings: Settings) -> Iterator[Figure]:
