@@ -94,7 +94,7 @@ def test_inputs_that_do_not_fit_are_not_tried_again() -> None:
         calls.append(x.device.type)
         return layer(x)  # type: ignore[no-any-return]
 
-    with pytest.raises(ForwardError, match="reduction dim"):
+    with pytest.raises(ForwardError, match="mat1 and mat2"):
         ms.profile(Calling(counting), torch.ones(2, 5))
     assert "cpu" not in calls
 
@@ -155,3 +155,15 @@ def test_a_model_that_lies_on_meta_stays_there() -> None:
         model = Calling(asking_for_the_device)
     with pytest.raises((ForwardError, PlacementError), match="unsupported backend"):
         ms.profile(model, ROWS)
+
+
+def test_the_remedy_for_a_model_on_meta_is_no_device() -> None:
+    class Counting(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x) * len(x.tolist())
+
+    with torch.device("meta"):
+        model, rows = Counting(8, 8), torch.ones(2, 8)
+    with pytest.raises(PlacementError) as caught:
+        ms.profile(model, rows)
+    assert caught.value.hint == "build the model on the CPU: it lies on meta and has no values"

@@ -30,6 +30,7 @@ class Steps:
     real: str | None = "cpu"
     broken: dict[str, ModelError] = field(default_factory=dict)
     rooms: list[int] = field(default_factory=list)
+    remedy: str = "run it for real: --device cpu"
 
     def placements(self) -> Iterator[Placed]:
         for name in self.names:

@@ -41,6 +41,10 @@ class Ladder(Protocol):
             ModelstatError: it cannot be built, or does not fit.
         """
 
+    @property
+    def remedy(self) -> str:
+        """What helps where values are missing and no run for real was made."""
+
     def rung(self, placed: Placed) -> Rung:
         """The model in one of these placements, ready to run.
 
@@ -138,7 +142,7 @@ def descend(ladder: Ladder, attempt: Attempt[Result], *, limit: int | None = Non
             raise _with_reason(error, failure) from error.__cause__
         note = f"{note}; and not run for real: {error.message}"
     if rung is None or assumed is None:
-        raise PlacementError(failure.message, "run it for real: --device cpu") from failure
+        raise PlacementError(failure.message, ladder.remedy) from failure
     return Held(assumed.result, rung, (note, *rung.notes), assumed=True)
 
 

@@ -84,6 +84,11 @@ class SpecLadder:
             return None
         return place_on_cpu(self.source, dtype=self.dtype, limit_bytes=room)
 
+    @property
+    def remedy(self) -> str:
+        """What helps where values are missing."""
+        return "run it for real: --device cpu"
+
     def rung(self, placed: Placed) -> Rung:
         """The model with the inputs that go with its placement."""
         refuse_sharded(placed.model)
@@ -154,6 +159,13 @@ class LiveLadder:
         """Where it lies."""
         refuse_faking()
         return Placed(self.model, str(home_of(self.model)))
+
+    @property
+    def remedy(self) -> str:
+        """What helps where values are missing."""
+        if home_of(self.model).type == "meta":
+            return "build the model on the CPU: it lies on meta and has no values"
+        return "run it for real: device='cpu'"
 
     def rung(self, placed: Placed) -> Rung:
         """The model with its inputs on the device of the run."""

@@ -103,10 +103,11 @@ class Reach:
                 self.registries.append((value, value.copy()))
                 if name == "_modules":
                     self._add_all(list(value.values()))
+            elif kind is tuple and _PLAIN.issuperset(map(type, value)):
+                continue  # a setting
             elif isinstance(value, _SWAPPED):
-                if kind is not tuple or not _PLAIN.issuperset(map(type, items_of(value))):
-                    self.loose.append((vars(module), name))
-                    self._add(value)
+                self.loose.append((vars(module), name))
+                self._add(value)
             else:
                 self._add(value)
 

@@ -138,7 +138,7 @@ def test_a_plain_loop_without_a_known_end_is_refused() -> None:
 
     with pytest.raises(PlacementError, match="meta tensors have none") as caught:
         ms.profile(Runs(until_small).to("meta"), X.to("meta"), device="meta")
-    assert caught.value.hint == "run it for real: --device cpu"
+    assert caught.value.hint == "build the model on the CPU: it lies on meta and has no values"
 
 
 class Flexible(nn.Module):
