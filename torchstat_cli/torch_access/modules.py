@@ -87,7 +87,7 @@ def parts(model: nn.Module) -> Iterator[nn.Module]:
 
 def parameters_of(model: nn.Module) -> Iterator[nn.Parameter]:
     """Every parameter, once."""
-    return _once(tensor for module in modules_of(model) for tensor in module._parameters.values() if tensor is not None)
+    return _once(tensor for module in _modules(model) for tensor in module._parameters.values() if tensor is not None)
 
 
 def buffers_of(model: nn.Module) -> Iterator[Tensor]:
@@ -113,7 +113,7 @@ def set_training(model: nn.Module, training: bool) -> None:
     except NotImplementedError:
         return
     except Exception:  # it calls itself without end, a module refuses to be changed: foreign code
-        for module in modules_of(model):
+        for module in _modules(model):
             set_mode(module, training)
 
 
