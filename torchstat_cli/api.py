@@ -18,6 +18,7 @@ from torchstat_cli.errors import InputError, SpecError, UsageError
 from torchstat_cli.foreign_text import shown
 from torchstat_cli.loading import find_model, place
 from torchstat_cli.loading.given import Shapes, as_shape, given_inputs
+from torchstat_cli.python_remedies import told_in_python
 from torchstat_cli.report.report import Report
 from torchstat_cli.tasks.profile import measure
 from torchstat_cli.tasks.provenance import live_provenance
@@ -29,6 +30,7 @@ from torchstat_cli.torch_access.wrappers import peeled, refuse_sharded
 __all__ = ["Capture", "formula", "instrument", "load_model", "profile", "stat"]
 
 
+@told_in_python()
 def profile(
     model: nn.Module | str,
     *args: Any,
@@ -94,6 +96,7 @@ def profile(
     return Report.of(result if depth is None else result.folded(depth))
 
 
+@told_in_python()
 def load_model(spec: str, *, device: str = "cpu", **arguments: Any) -> nn.Module:
     """Build the model that a spec points at; keywords go to its factory.
 
@@ -148,12 +151,14 @@ class Capture:
     ) -> None:
         self._session.__exit__(kind, error, traceback)
 
+    @told_in_python()
     def profile(self) -> Report:
         """What has run so far, as a report."""
         recording = self._session.recording()
         return Report.of(assemble(recording, live_provenance(self._model, recording), operator_registry()))
 
 
+@told_in_python()
 def instrument(model: nn.Module) -> Capture:
     """Observe a loop of your own: any number of calls, training steps, ``generate()``.
 
