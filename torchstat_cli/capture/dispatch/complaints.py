@@ -14,20 +14,22 @@ from torchstat_cli.torch_access.trees import map_tensors
 _MOST_BYTES = 1 << 26  # of arguments that are made for the question
 
 
-def complaint_of_the_cpu(call: Call, error: Exception) -> Exception:
-    """The error of the same call on real zeros; ``error`` where there is none, or where asking would take too much."""
+def complain_as_the_cpu(call: Call, error: Exception) -> None:
+    """Raise what the same call on real zeros raises; nothing where that works, or would take too much.
+
+    Nothing may hold ``error`` afterwards: it leads to the tensors of the run, which a simulation of memory counts.
+    """
     if isinstance(error, NotImplementedError) or not all(map(_is_plain_meta, call.tensors)):
-        return error
+        return
     if sum(tensor.numel() * tensor.element_size() for tensor in call.tensors) > _MOST_BYTES:
-        return error
+        return
     try:
         with without_dispatch_modes(), torch.no_grad():
             call.func(*_real(call.args), **_real(call.kwargs))
     except NotImplementedError:
-        return error
+        return
     except Exception as better:  # whatever the kernel says
-        return better
-    return error
+        raise better from error
 
 
 def _is_plain_meta(tensor: Tensor) -> bool:

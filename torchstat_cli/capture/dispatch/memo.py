@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from torchstat_cli.capture.dispatch.calls import traits
-from torchstat_cli.capture.dispatch.complaints import complaint_of_the_cpu
+from torchstat_cli.capture.dispatch.complaints import complain_as_the_cpu
 from torchstat_cli.capture.dispatch.dtypes import refuse_wrong_dtypes
 from torchstat_cli.capture.dispatch.keys import Call, keyed_call
 from torchstat_cli.capture.dispatch.meta_kernels import CORRECTIONS, infer
@@ -103,7 +103,8 @@ class Memo:
                 result = infer(call.func, call.args, call.kwargs)
             return call.execute() if result is NotImplemented else result
         except Exception as error:
-            raise complaint_of_the_cpu(call, error) from error
+            complain_as_the_cpu(call, error)
+            raise
 
 
 shared_memo = Memo()
