@@ -59,7 +59,12 @@ def modules_of(model: nn.Module) -> list[nn.Module]:
     return list(_modules(model))
 
 
-def _modules(model: nn.Module) -> Iterator[nn.Module]:
+def parts(model: nn.Module) -> Iterator[nn.Module]:
+    """The same one by one; the insides of TorchScript are left out."""
+    return _modules(model, inside_scripts=False)
+
+
+def _modules(model: nn.Module, *, inside_scripts: bool = True) -> Iterator[nn.Module]:
     seen: set[int] = set()
     pending = [model]
     while pending:
@@ -67,22 +72,8 @@ def _modules(model: nn.Module) -> Iterator[nn.Module]:
         if id(module) not in seen:
             seen.add(id(module))
             yield module
-            if module._modules:
+            if module._modules and (inside_scripts or not isinstance(module, torch.jit.ScriptModule)):
                 pending.extend([child for child in reversed(module._modules.values()) if child is not None])
-
-
-def parts(model: nn.Module) -> Iterator[nn.Module]:
-    """``model`` and every module in it, in any order; the insides of TorchScript are left out."""
-    seen: set[int] = set()
-    pending = [model]
-    while pending:
-        part = pending.pop()
-        if id(part) in seen:
-            continue
-        seen.add(id(part))
-        yield part
-        if part._modules and not isinstance(part, torch.jit.ScriptModule):
-            pending.extend([child for child in part._modules.values() if child is not None])
 
 
 def parameters_of(model: nn.Module) -> Iterator[nn.Parameter]:
