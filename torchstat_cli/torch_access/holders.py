@@ -10,7 +10,7 @@ import sys
 from array import array
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from operator import is_
 from types import CellType, FunctionType, MappingProxyType
 from typing import Any, NamedTuple
@@ -122,10 +122,13 @@ _KINDS: dict[type, Kind] = {
 
 def kind_of(value: object) -> Kind | None:
     """The kind of ``value``; None where it has none."""
-    kind = _KINDS.get(type(value))
-    if kind is None:
-        kind = next((kind for base, kind in _KINDS.items() if isinstance(value, base)), None)
-    return kind or _numpy_kind(value)
+    kind = type(value)
+    return _KINDS.get(kind) or _kind_of_class(kind) or _numpy_kind(value)  # type: ignore[arg-type]  # hashable
+
+
+@lru_cache
+def _kind_of_class(kind: Any) -> Kind | None:
+    return next((treatment for base, treatment in _KINDS.items() if issubclass(kind, base)), None)
 
 
 def _numpy_kind(value: object) -> Kind | None:

@@ -22,6 +22,7 @@ from torchstat_cli.torch_access.reach import Held, Reach
 from torchstat_cli.torch_access.trees import items_of
 
 _LIBRARIES = ("torch.", "builtins")
+_SET_BY_PYTHON = frozenset((*vars(ModuleType("")), "__builtins__", "__cached__", "__file__", "__path__", "__dict__"))
 _NOT_FOLLOWED = (type, ModuleType, FunctionType, nn.Module, str)
 _MACHINERY: tuple[type, ...] = (FrameType, GeneratorType, type(iter([])))  # of the search itself
 _DEPTH = 3  # steps from a tensor to whatever holds it
@@ -43,7 +44,7 @@ class Leftovers:
         files = {name: sys.modules[name] for name in {kind.__module__ for kind in kinds} if name in sys.modules}
         self._namespaces: list[tuple[Any, dict[str, Any]]] = [(owner, vars(owner).copy()) for owner in kinds]
         self._namespaces += [(file, vars(file).copy()) for file in files.values()]
-        values = [value for _, names in self._namespaces for value in names.values()]
+        values = [value for _, names in self._namespaces for name, value in names.items() if name not in _SET_BY_PYTHON]
         self._outside = Reach((), [value for value in values if not isinstance(value, _NOT_FOLLOWED)])
         self._caches = [(value, value.cache_info().misses) for value in values if isinstance(value, _Cache)]
 

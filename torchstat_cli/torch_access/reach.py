@@ -36,7 +36,7 @@ _CLOSED = (
 )
 _ENDS = (
     *("torch.fx", "torch._", "torch.jit", "torch.export", "torch.distributed", "torch.utils.data"),
-    *("threading", "_thread", "logging", "io", "_io", "asyncio", "concurrent", "multiprocessing", "socket"),
+    *("threading", "_thread", "logging", "io", "_io", "asyncio", "concurrent", "multiprocessing", "socket", "typing"),
 )
 """Modules whose objects a forward pass does not change, and which lead far."""
 

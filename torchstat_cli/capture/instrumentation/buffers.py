@@ -30,8 +30,10 @@ class Slot(IntEnum):
     OUTPUT_LENGTH = 4  # integers that encode the output shapes
 
 
-DTYPES = tuple(sorted({str(value) for value in vars(torch).values() if isinstance(value, torch.dtype)}))
-_DTYPE_CODES = {getattr(torch, name.removeprefix("torch.")): code for code, name in enumerate(DTYPES, start=1)}
+DTYPES = tuple(
+    sorted({str(value).removeprefix("torch.") for value in vars(torch).values() if isinstance(value, torch.dtype)})
+)
+_DTYPE_CODES = {getattr(torch, name): code for code, name in enumerate(DTYPES, start=1)}
 
 # As plain numbers: an enumeration is slow to index with, and the hooks write rows at every call.
 _CALLS, _ORDER, _DTYPE, _INPUT_LENGTH, _OUTPUT_LENGTH = map(int, Slot)
@@ -119,7 +121,7 @@ class MetadataRow:
         return Seen(
             numbers[_CALLS],
             numbers[_ORDER],
-            DTYPES[code - 1].removeprefix("torch.") if code else None,
+            DTYPES[code - 1] if code else None,
             _decode(numbers[_HEAD:middle]),
             _decode(numbers[middle : middle + numbers[_OUTPUT_LENGTH]]),
         )

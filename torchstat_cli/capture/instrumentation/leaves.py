@@ -30,7 +30,8 @@ def find_sites(model: nn.Module) -> tuple[Site, ...]:
 
 
 def _site(path: str, module: nn.Module) -> Site:
-    is_leaf = not module._modules or all(child is None for child in module._modules.values())
+    children = module._modules
+    is_leaf = not children or not any(child is not None for child in children.values())
     return Site(path, module, is_leaf, not isinstance(module, _Script))
 
 
@@ -43,17 +44,20 @@ _PLAIN = _SETTINGS | {type(None)}
 def own_attributes(module: nn.Module) -> list[tuple[str, Any]]:
     """What was set on the module beyond what torch sets on every one."""
     attributes, given = vars(module), len(_SET_BY_TORCH)
-    start = given if tuple(islice(attributes, given)) == _SET_BY_TORCH else 0
-    return [item for item in islice(attributes.items(), start, None) if item[0] not in _OF_TORCH]
+    is_usual = "call_super_init" not in attributes and "dump_patches" not in attributes
+    if is_usual and tuple(islice(attributes, given)) == _SET_BY_TORCH:
+        return list(islice(attributes.items(), given, None))
+    return [item for item in attributes.items() if item[0] not in _OF_TORCH]
 
 
 def plain_attributes(own: list[tuple[str, Any]]) -> Mapping[str, Any]:
     """The settings among a module's own attributes: public numbers, booleans, strings and tuples of those."""
     settings: dict[str, Any] = {}
     for name, value in own:
-        if name.startswith("_"):
+        if name[:1] == "_":
             continue
-        if isinstance(value, (int, float, str)):
+        kind = type(value)
+        if kind in _SETTINGS or isinstance(value, (int, float, str)):
             settings[name] = value
         elif isinstance(value, tuple) and _are_settings(items := items_of(value)):
             settings[name] = items

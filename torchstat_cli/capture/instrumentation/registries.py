@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.parameter import is_lazy
+from torch.nn.parameter import Parameter, is_lazy
 
 from torchstat_cli.capture.instrumentation.buffers import BUFFER_NAME, MetadataRow
 from torchstat_cli.capture.instrumentation.leaves import Site, own_attributes, plain_attributes
@@ -61,14 +61,23 @@ def _holds_packed(own: list[tuple[str, Any]]) -> bool:
     return torch.ScriptObject in [type(value) for _, value in own]
 
 
-def _owned(registry: Any) -> list[tuple[str, Tensor]]:
+_NOTHING: list[tuple[str, Tensor]] = []
+
+
+def _owned(registry: Any) -> Sequence[tuple[str, Tensor]]:
     """What the model owns; the rows of a session around this one, or copied with a module, are not the model's."""
+    if not registry:
+        return _NOTHING
     return [
         (name, tensor) for name, tensor in registry.items() if tensor is not None and not name.startswith(BUFFER_NAME)
     ]
 
 
 def _record(name: str, tensor: Tensor, touched: set[int]) -> OwnedTensor:
-    key = id(tensor)
-    numel, nbytes = (0, 0) if is_lazy(tensor) else (tensor.numel(), stored_bytes(tensor))
+    key, kind = id(tensor), type(tensor)
+    if kind is Parameter or kind is Tensor:
+        numel = tensor.numel()
+        nbytes = numel * tensor.element_size()
+    else:
+        numel, nbytes = (0, 0) if is_lazy(tensor) else (tensor.numel(), stored_bytes(tensor))
     return OwnedTensor(name, key, numel, nbytes, tensor.requires_grad, key in touched)

@@ -107,7 +107,9 @@ class ValueStore:
     # --- twins -------------------------------------------------------------------------------------------------------
 
     def stand_in(self, tensor: torch.Tensor) -> torch.Tensor:
-        """The twin of a real tensor of the model or its inputs, which outlives the run."""
+        """The twin of a real tensor of the model or its inputs, which outlives the run; one on meta is its own."""
+        if tensor.is_meta:
+            return tensor
         key = id(tensor)
         known = self._originals.get(key)
         if known is not None:
@@ -117,6 +119,10 @@ class ValueStore:
         if type(tensor) is not Parameter and not _is_parameter(tensor) and _is_small(tensor):
             self._known[id(twin)] = _Known(tensor, None, lent=True)
         return twin
+
+    def stand_ins(self) -> dict[int, torch.Tensor]:
+        """Every twin of :meth:`stand_in` so far, by the id of the original."""
+        return {key: twin for key, (_, twin) in self._originals.items()}
 
     def twin(self, tensor: torch.Tensor) -> torch.Tensor:
         """A meta tensor like the real ``tensor``, the same one each time; its value is known when it is small."""
@@ -139,9 +145,8 @@ def meta_like(tensor: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode(False):
             return meta_like(tensor)
     kind = type(tensor)
-    if is_fake(kind):
-        twin = torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device=_META)
-    elif (kind is Parameter or kind is torch.Tensor) and tensor.layout is torch.strided:
+    is_plain = (kind is Parameter or kind is torch.Tensor) and tensor.layout is torch.strided
+    if is_plain or is_fake(kind):
         twin = torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device=_META)
         if kind is Parameter:
             twin.__class__ = Parameter  # the constructor makes a second tensor for it

@@ -29,19 +29,11 @@ def put_on_meta(reach: Reach, store: ValueStore, lent: list[ref[Tensor]] | None 
     Returns:
         The id of every twin, by the id of the original.
     """
-    twins: dict[int, int] = {}
-
-    def twin(tensor: Tensor) -> Tensor:
-        if tensor.is_meta:
-            return tensor
-        stand_in = store.stand_in(tensor)
-        if id(tensor) not in twins and lent is not None:
-            lent.append(ref(stand_in))
-        twins[id(tensor)] = id(stand_in)
-        return stand_in
-
-    replace_tensors(reach, twin)
-    return twins
+    replace_tensors(reach, store.stand_in)
+    twins = store.stand_ins()
+    if lent is not None:
+        lent.extend(map(ref, twins.values()))
+    return {original: id(twin) for original, twin in twins.items()}
 
 
 def copy_state(reach: Reach) -> None:
