@@ -27,6 +27,6 @@ CATALOG: dict[str, str] = {
     "vit": "sample_models.vit:vit",
     "vit_tiny": "sample_models.vit:vit_tiny",
 }
-"""Bare name to the spec ``module:factory``; every factory of this package is listed."""
+"""Bare name to the spec ``module:factory`` in a checkout; every factory of this package is listed."""
 
 __all__ = ["CATALOG"]

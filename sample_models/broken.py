@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from sample_models.examples import example_inputs
+from .examples import example_inputs
 
 
 class _UnfinishedLayer(nn.Module):

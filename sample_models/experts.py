@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sample_models.examples import example_inputs
-from sample_models.layers import weight
-from sample_models.sizes import require_sizes
+from .examples import example_inputs
+from .layers import weight
+from .sizes import require_sizes
 
 
 class Experts(nn.Module):

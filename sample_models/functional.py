@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sample_models.examples import example_inputs
-from sample_models.layers import merge_heads, split_heads, weight
-from sample_models.sizes import head_width, require_sizes
+from .examples import example_inputs
+from .layers import merge_heads, split_heads, weight
+from .sizes import head_width, require_sizes
 
 
 class FunctionalOnly(nn.Module):

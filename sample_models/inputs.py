@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sample_models.examples import example_inputs
-from sample_models.layers import embedding
-from sample_models.sizes import require_sizes
+from .examples import example_inputs
+from .layers import embedding
+from .sizes import require_sizes
 
 
 class ImageTextSimilarity(nn.Module):

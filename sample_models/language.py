@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sample_models.examples import example_inputs
-from sample_models.layers import embedding, merge_heads, split_heads
-from sample_models.sizes import head_width, require_sizes
+from .examples import example_inputs
+from .layers import embedding, merge_heads, split_heads
+from .sizes import head_width, require_sizes
 
 
 class Rotary(nn.Module):

@@ -6,8 +6,8 @@ from itertools import pairwise
 
 from torch import nn
 
-from sample_models.examples import example_inputs
-from sample_models.sizes import require_sizes
+from .examples import example_inputs
+from .sizes import require_sizes
 
 
 @example_inputs("1,784")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from sample_models.examples import example_inputs
-from sample_models.layers import embedding
-from sample_models.sizes import require_sizes
+from .examples import example_inputs
+from .layers import embedding
+from .sizes import require_sizes
 
 
 class LstmClassifier(nn.Module):

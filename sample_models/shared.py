@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from sample_models.examples import example_inputs
-from sample_models.sizes import require_sizes
+from .examples import example_inputs
+from .sizes import require_sizes
 
 
 class SharedBlock(nn.Module):

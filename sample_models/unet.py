@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from sample_models.examples import example_inputs
-from sample_models.sizes import require_sizes
+from .examples import example_inputs
+from .sizes import require_sizes
 
 
 class DoubleConvolution(nn.Sequential):

@@ -93,3 +93,10 @@ def test_misuse(project: Project, capsys: pytest.CaptureFixture[str], words: tup
     assert out == ""
     assert message in err
     assert "Traceback" not in err
+
+
+def test_a_name_that_no_file_system_takes(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    long = "a" * 300
+    for words in ((f"{long}.json", "models:tiny"), (long, long)):
+        assert main(["compare", *words]) == 2
+        assert "this is a bug" not in capsys.readouterr().err

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from torch import nn
 
 import torchstat_cli as ms
@@ -45,6 +46,12 @@ def test_the_installed_package_says_the_same() -> None:
     except importlib.metadata.PackageNotFoundError:
         pytest.skip("the package is imported from its folder, not installed")
     assert installed == __version__, "the installed metadata is of another version: install again"
+
+
+def test_the_citation_says_the_same() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert (citation["version"], citation["title"]) == (__version__, "modelstat")
+    assert citation["license"] == BUILD["project"]["license"]
 
 
 def test_no_other_file_of_the_package_says_it() -> None:

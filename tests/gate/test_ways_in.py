@@ -138,6 +138,22 @@ def test_inputs_of_the_action(project: Project) -> None:
     assert action.output.read_text().splitlines()[-1] == "exit-code=2"
 
 
+def test_what_the_action_installs(project: Project, tmp_path: Path) -> None:
+    """By default the folder that the action lies in; python is a stand-in that notes what pip is asked for."""
+    noted = tmp_path / "pip.txt"
+    bin_folder = tmp_path / "stand-ins"
+    bin_folder.mkdir()
+    (bin_folder / "python").write_text(f'#!/bin/sh\necho "$@" > {noted}\n')
+    (bin_folder / "python").chmod(0o755)
+    (install, _) = yaml.safe_load((ROOT / "action.yml").read_text())["runs"]["steps"]
+    path = {"PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}", "GITHUB_ACTION_PATH": "/runner/tools/model stat"}
+    default = yaml.safe_load((ROOT / "action.yml").read_text())["inputs"]["install"]["default"]
+    for wanted, given in ((default, "/runner/tools/model stat"), ("one==2 three", "one==2 three")):
+        result = project.run("bash", "-c", install["run"], MODELSTAT_INSTALL=wanted, **path)
+        assert result.code == 0, result.err
+        assert noted.read_text() == f"-m pip install --quiet {given}\n"
+
+
 def test_every_input_of_the_action_is_documented() -> None:
     text = yaml.safe_load((ROOT / "action.yml").read_text())
     guide = (ROOT / "docs" / "ci.md").read_text()

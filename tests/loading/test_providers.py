@@ -32,7 +32,7 @@ def use(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
 def test_libraries_that_are_not_installed_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, "absent_vision", "absent_timm")
     source = find_model("resnet18")
-    assert (source.spec, source.resolved) == ("resnet18", "sample_models.resnet:resnet18")
+    assert (source.spec, source.resolved) == ("resnet18", "sample_models/resnet18")
     assert source.notices == (SAMPLE_NOTICE,)
     assert sum(parameter.numel() for parameter in place(source).model.parameters()) == 11_689_512
 
@@ -167,8 +167,16 @@ def test_an_unknown_bare_name(monkeypatch: pytest.MonkeyPatch) -> None:
     ("spec", "message", "hint"),
     [
         ("torchvision/resnet18", "absent_vision is not installed", "pip install torchvision"),
-        ("sample_models/resnt18", "sample_models has no model 'resnt18'; did you mean resnet18", "CATALOG lists them"),
-        ("sample_models/", "sample_models has no model ''", "CATALOG lists them"),
+        (
+            "sample_models/resnt18",
+            "sample_models has no model 'resnt18'; did you mean resnet18",
+            "its 20 models are called_three_times, data_dependent_branch, ",
+        ),
+        (
+            "sample_models/",
+            "sample_models has no model ''",
+            "its 20 models are called_three_times, data_dependent_branch, ",
+        ),
     ],
 )
 def test_explicit_libraries(monkeypatch: pytest.MonkeyPatch, spec: str, message: str, hint: str) -> None:

@@ -218,3 +218,28 @@ def test_malformed_arguments(pair: str) -> None:
 def test_an_argument_given_twice() -> None:
     with pytest.raises(SpecError, match="'depth' is given twice"):
         parse_arguments(["depth=1", "depth=2"])
+
+
+LONG = "a" * 300  # file systems stop at 255
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        LONG,
+        f"./{LONG}.py",
+        f"{LONG}.py:net",
+        f"{LONG}:net",
+        f"folder/{LONG}",
+        f"hf/{LONG}",
+        f"./{'b/' * 3000}x.py:net",
+        "nul\0.py:net",
+        "./nul\0",
+        "hf/nul\0",
+        "~nobody-of-that-name/net.py:net",
+        "~nobody-of-that-name/net.py",
+    ],
+)
+def test_names_that_no_file_system_takes(spec: str) -> None:
+    with pytest.raises(SpecError):
+        find_model(spec)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
 import click
 
@@ -56,7 +56,7 @@ def _profiles(names: tuple[str, str], inputs: tuple[str, ...], mode: str) -> tup
 
 def _is_report(name: str) -> bool:
     """A file that ends in .json is a report; ``hf/`` specs may end so too."""
-    return name.endswith(".json") and (Path(name).is_file() or not name.startswith("hf/"))
+    return name.endswith(".json") and (os.path.isfile(name) or not name.startswith("hf/"))
 
 
 def _read(name: str) -> Profile:

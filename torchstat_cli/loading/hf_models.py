@@ -38,7 +38,7 @@ def find(name: str, arguments: Mapping[str, object], *, online: bool = False) ->
         SpecError: there is no such configuration, or transformers cannot use it.
     """
     refuse_weights(arguments)
-    path = Path(name).expanduser()
+    path = Path(os.path.expanduser(name))
     local = _local_config(name, path, online=online)
     kernels = {key: value for key, value in arguments.items() if key in _KERNEL_CHOICES}
     changes = {key: value for key, value in arguments.items() if key not in _KERNEL_CHOICES}
@@ -89,13 +89,13 @@ def _local_config(name: str, path: Path, *, online: bool) -> Path | None:
     """
     if not name:
         raise SpecError("hf/ names no model", hint="write hf/PATH, a config.json or its folder")
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike pathlib, os.path takes any text for a path that is not there
         if (path / "config.json").is_file():
             return path / "config.json"
         raise SpecError(
             f"the folder {name} holds no config.json", hint="save one there with config.save_pretrained(folder)"
         )
-    if path.is_file():
+    if os.path.isfile(path):
         return path
     if online:
         return None

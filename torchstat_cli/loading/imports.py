@@ -119,15 +119,15 @@ def _import_failure(name: str, error: BaseException) -> SpecError:
 
 
 def _import_file(target: str, attribute: str) -> tuple[ModuleType, tuple[str, ...]]:
-    path = Path(target).expanduser()
-    if path.is_dir():
+    path = Path(os.path.expanduser(target))
+    if os.path.isdir(path):  # unlike pathlib, os.path takes any text for a path that is not there
         raise SpecError(
             f"{target} is a folder, not a Python file", hint=f"name a file in it: {target}/model.py:factory"
         )
     if path.suffix != ".py":
         raise SpecError(f"{target} is not a Python file", hint="write it as path/file.py:factory")
-    if not path.is_file():
-        known = [file.name for file in path.parent.glob("*.py")] if path.parent.is_dir() else []
+    if not os.path.isfile(path):
+        known = [file.name for file in path.parent.glob("*.py")] if os.path.isdir(path.parent) else []
         raise SpecError(
             f"no file {target}{suggestion(path.name, known)}", hint=f"relative paths start at {os.getcwd()}"
         )

@@ -29,7 +29,15 @@ class Catalog:
 
     names: Callable[[], list[str]]  # every model it can build
     knows: Callable[[str], bool]  # whether it builds this name
-    listing: str  # where people find the names: "timm.list_models()"
+    listing: str | None  # where people find the names: "timm.list_models()"; None: they are few, and shown
+
+    @property
+    def words(self) -> str:
+        """Which models there are."""
+        known = self.names()
+        if self.listing is None:
+            return f"its {len(known)} models are {', '.join(known)}"
+        return f"it has {len(known)} models; {self.listing} lists them"
 
 
 @dataclass(frozen=True)
@@ -42,14 +50,21 @@ class Provider:
     find: _Find  # the source of a model
     catalog: Catalog | None = None  # None: it takes paths, so that no bare name means a model of it
     does_without: tuple[str, ...] = ()  # packages that it imports where they are installed, also if they are broken
+    carried: Callable[[], bool] | None = None  # whether this package brings it; None: it is installed on its own
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether it can be imported, if it is not broken."""
+        return importlib.util.find_spec(self.package) is not None if self.carried is None else self.carried()
 
 
 SAMPLES = Provider(
-    "sample_models",
-    "sample_models",
-    "pip install torchstat-cli",
+    sample_catalog.PREFIX,
+    "torchstat_cli.sample_models",
+    "they come with modelstat: install it again",
     sample_catalog.find,
-    Catalog(sample_catalog.names, sample_catalog.knows, "sample_models.CATALOG"),
+    Catalog(sample_catalog.names, sample_catalog.knows, None),
+    carried=sample_catalog.is_installed,
 )
 
 PROVIDERS = (
@@ -86,12 +101,12 @@ def find(prefix: str, name: str, arguments: Mapping[str, object], *, online: boo
     """
     provider = next(provider for provider in PROVIDERS if provider.prefix == prefix)
     with _without_broken(provider.does_without):
-        _require(provider.package, provider.install)
+        _require(provider)
         catalog = provider.catalog
         if catalog is not None and not (name and catalog.knows(name)):
             raise SpecError(
                 f"{prefix} has no model {name!r}{suggestion(name, catalog.names())}",
-                hint=f"it has {len(catalog.names())} models; {catalog.listing} lists them",
+                hint=catalog.words,
             )
         return replace(provider.find(name, arguments, online=online), spec=f"{prefix}/{name}")
 
@@ -119,7 +134,7 @@ def find_bare(name: str, arguments: Mapping[str, object]) -> ModelSource:
     asked: dict[str, Catalog] = {}
     for provider in PROVIDERS:
         catalog = provider.catalog
-        if catalog is None or importlib.util.find_spec(provider.package) is None:
+        if catalog is None or not provider.is_installed:
             continue
         cause = _import_trouble(provider.package)
         if cause is not None:
@@ -163,7 +178,7 @@ def _not_found_hint(name: str, asked: Collection[str], broken: Mapping[str, list
         module, _, factory = name.rpartition(".")
         return f"a factory is written with a colon: {module}:{factory}"
     named = [provider for provider in PROVIDERS if provider.catalog is not None]
-    absent = [provider.prefix for provider in named if importlib.util.find_spec(provider.package) is None]
+    absent = [provider.prefix for provider in named if not provider.is_installed]
     hint = f"asked {', '.join(asked)}; your own model is package.module:factory"
     if absent:
         hint += f"; not installed: {', '.join(absent)}"
@@ -189,14 +204,14 @@ def _import_trouble(package: str) -> str | None:
     return None
 
 
-def _require(package: str, install: str) -> None:
+def _require(provider: Provider) -> None:
     """Import a library that the user named.
 
     Raises:
         SpecError: it is not installed, or importing it raised.
     """
-    if importlib.util.find_spec(package) is None:
-        raise SpecError(f"{package} is not installed", hint=install)
-    cause = _import_trouble(package)
+    if not provider.is_installed:
+        raise SpecError(f"{provider.package} is not installed", hint=provider.install)
+    cause = _import_trouble(provider.package)
     if cause is not None:
-        raise SpecError(f"{package} is installed but cannot be imported: {cause}", hint=import_remedy(cause))
+        raise SpecError(f"{provider.package} is installed but cannot be imported: {cause}", hint=import_remedy(cause))

@@ -12,7 +12,7 @@ from typing import cast
 from torch import nn
 
 from torchstat_cli.errors import SpecError
-from torchstat_cli.loading import providers
+from torchstat_cli.loading import providers, sample_catalog
 from torchstat_cli.loading.factories import build_module, check_arguments, location
 from torchstat_cli.loading.failures import with_article
 from torchstat_cli.loading.imports import find_object
@@ -56,7 +56,7 @@ def find_model(spec: str, arguments: Mapping[str, object] | None = None, *, onli
 
 
 def _find_factory(spec: str, target: str, attribute: str, arguments: dict[str, object]) -> ModelSource:
-    found, import_path = find_object(target, attribute)
+    found, import_path = _found(target, attribute)
     build = _builder(spec, found, arguments)
     return ModelSource(
         spec=spec,
@@ -65,6 +65,17 @@ def _find_factory(spec: str, target: str, attribute: str, arguments: dict[str, o
         example_inputs=_example_inputs(spec, found),
         source=location(found),
     )
+
+
+def _found(target: str, attribute: str) -> tuple[object, tuple[str, ...]]:
+    """What :func:`find_object` finds; where a sample model was meant, the error says how it is named anywhere."""
+    try:
+        return find_object(target, attribute)
+    except SpecError as error:
+        if target.partition(".")[0] == sample_catalog.PREFIX and sample_catalog.knows(attribute):
+            words = f"for the sample model write {sample_catalog.PREFIX}/{attribute}"
+            raise SpecError(error.message, hint=words) from error
+        raise
 
 
 def _builder(spec: str, found: object, arguments: dict[str, object]) -> Callable[[], object]:
@@ -112,8 +123,8 @@ def _example_inputs(spec: str, found: object) -> Callable[[], object] | Sequence
 
 
 def _incomplete_path(text: str) -> SpecError:
-    path = Path(text).expanduser()
-    if path.is_dir():
+    path = Path(os.path.expanduser(text))  # unlike pathlib, os.path takes any text for a path that is not there
+    if os.path.isdir(path):
         holds_code = any(path.glob("*.py"))
         words = (
             f"a model in it: {code_at(path, text).words}"
@@ -122,12 +133,12 @@ def _incomplete_path(text: str) -> SpecError:
         )
         return SpecError(f"{text} is a folder, not a model", hint=f"name {words}")
     if path.suffix == ".py":
-        if not path.is_file():
+        if not os.path.isfile(path):
             return SpecError(f"no file {text}", hint="write it as path/file.py:factory")
         words = code_at(path, text).words
         return SpecError(f"{text} names a file but no factory in it", hint=f"write it as {words}")
     library = text.partition("/")[0]
-    if path.is_file():
+    if os.path.isfile(path):
         return SpecError(
             f"{text} is not a Python file", hint="write it as path/file.py:factory, or hf/PATH for a config.json"
         )

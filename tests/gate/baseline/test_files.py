@@ -62,7 +62,7 @@ def test_a_new_file_may_be_read_by_others(tmp_path: Path) -> None:
         (b"", "is empty", "git checkout -- "),
         (write_baseline(MODELS).encode()[:150], "not valid JSON", "git checkout -- "),
         (b"\x89PNG\r\n\x1a\n\x00\xff", "is no text", "git checkout -- "),
-        (b'{"schema": 2, "models": {}}', "newer", "pip install --upgrade"),
+        (b'{"schema": 2, "models": {}}', "newer", "that wrote it"),
         (b"<<<<<<< HEAD\n{}\n=======\n{}\n>>>>>>> x\n", "merge conflict", "--update"),
         (b"[1, 2]", "is not a baseline", "git checkout -- "),
     ],
@@ -131,3 +131,14 @@ def test_kill_9_leaves_the_old_or_the_new_file_whole(tmp_path: Path) -> None:
         writer.wait()
         writer.stdout.close()
         assert path.read_text() in whole
+
+
+def test_a_device_is_never_replaced_nor_advised_to_be_removed(tmp_path: Path) -> None:
+    with pytest.raises(BaselineError, match="is empty") as caught:
+        load_baseline(Path(os.devnull))
+    assert caught.value.hint == "it is no regular file: name another with --baseline FILE"
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OutputError, match="pipe: it is no regular file"):
+        save_baseline(pipe, MODELS)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)

@@ -116,9 +116,7 @@ def _write_safetensors(file: BinaryIO, value: Tensor) -> None:
     try:
         from safetensors.torch import save
     except ImportError as error:
-        raise OutputError(
-            "safetensors files need the package safetensors", "pip install 'torchstat-cli[scale]'"
-        ) from error
+        raise OutputError("safetensors files need the package safetensors", "pip install safetensors") from error
     # The format refuses views and shared memory.
     file.write(save({"arr_0": value.detach().cpu().clone().contiguous()}))
 

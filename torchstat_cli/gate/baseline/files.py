@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from torchstat_cli.errors import BaselineError, OutputError
@@ -49,10 +50,17 @@ def parse_baseline(content: bytes, where: str, remedy: str | None = None) -> dic
 
 def _remedy(where: str, problem: str = "") -> str:
     if "newer" in problem:
-        return "install the newer modelstat that wrote it:  pip install --upgrade torchstat-cli"
+        return "install the newer modelstat that wrote it"
     if "conflict" in problem:
         return f"take either side and measure again:  git checkout --ours {where} && modelstat check --update"
+    if _is_device(where):
+        return "it is no regular file: name another with --baseline FILE"
     return f"restore it:  git checkout -- {where}   or start anew:  rm {where} && modelstat check --update"
+
+
+def _is_device(path: str | Path) -> bool:
+    """Whether a path is a device, a pipe or the like: it may be read, but is no file to replace."""
+    return os.path.exists(path) and not os.path.isfile(path)
 
 
 def differs(path: Path, models: Baseline) -> bool:
@@ -70,6 +78,9 @@ def save_baseline(path: Path, models: Baseline) -> bool:
     Raises:
         OutputError: the file could not be written; the old one is still there.
     """
+    if _is_device(path):
+        where = cleaned(str(path), _LONGEST_PATH)
+        raise OutputError(f"cannot write the baseline {where}: it is no regular file", "name another: --baseline FILE")
     content = write_baseline(models).encode("utf-8")
     # A link keeps pointing at the file that is replaced.
     target = path.resolve()
