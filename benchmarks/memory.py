@@ -22,8 +22,9 @@ from rich.console import Console
 
 import torchstat_cli as ms
 from benchmarks.figures import Figure, Settings, closing, figure_table
-from benchmarks.memory_cases import Case, cases
+from benchmarks.memory_cases import cases
 from benchmarks.memory_peaks import PHASES, Peaks, real, simulated
+from benchmarks.peaks.case import Case
 from benchmarks.subjects import Subject, overhead_subjects
 from benchmarks.timing import interleave, median_ratio
 from torchstat_cli.units import format_bytes

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor, nn
 
 import torchstat_cli as ms
-from benchmarks.memory_cases import Case
+from benchmarks.peaks.case import Case
 from torchstat_cli.capture.memory.allocator import cpu_changes
-from torchstat_cli.torch_access.eager import without_fast_paths
 
 PHASES = ("forward", "step 1", "step 2")
 
@@ -22,8 +21,7 @@ Peaks = dict[str, int]
 
 def simulated(case: Case, optimizer: str, attention: str) -> Peaks:
     """On meta."""
-    with torch.device("meta"):
-        model = case.build()
+    model = case.build()
     inputs = case.inputs()
     forward = ms.profile(model, kwargs=inputs, memory=True, attention=attention)
     step = ms.profile(
@@ -47,7 +45,7 @@ def real(case: Case, optimizer: str, device: str) -> Peaks:
     )
     measure = _Cpu(held) if device == "cpu" else _Cuda(held, device)
     model.eval()
-    with torch.inference_mode(), without_fast_paths():
+    with torch.inference_mode():
         model(**inputs)  # what libraries make on their first call is not the model's
         peaks = {"forward": measure.peak(lambda: model(**inputs))}
     model.train()

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from benchmarks.memory import CLOSING, OPENING, Comparison, compare, lines, rewritten
-from benchmarks.memory_cases import Case
 from benchmarks.memory_peaks import PHASES
+from benchmarks.peaks.case import Case
 from sample_models.unet import unet
 
 ROOT = Path(__file__).parents[2]

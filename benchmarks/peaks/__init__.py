@@ -1,0 +1,1 @@
+"""The models whose simulated peaks are held against the real allocator's; fixed before they were measured."""
