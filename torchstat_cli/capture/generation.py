@@ -73,7 +73,7 @@ def record_decode(
     prompt = {name: torch.ones(batch, cached, dtype=torch.int64, device=device), **settings}
     with (
         prepared(model, (), prompt, knows, options) as run,
-        attention_backend(options.attention, on_meta=options.on_meta, trains=False),
+        attention_backend(options.attention, options.place(model), trains=False),
         torch.inference_mode(),
         run.session,
     ):

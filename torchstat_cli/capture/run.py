@@ -16,7 +16,9 @@ from torch import nn
 from torchstat_cli.capture.dispatch.memo import Memo, shared_memo
 from torchstat_cli.capture.emulation.attention_backend import attention_backend
 from torchstat_cli.capture.emulation.recurrent import recurrent_layers_of_the_cpu
+from torchstat_cli.capture.fast_paths import fast_paths_followed
 from torchstat_cli.capture.instrumentation.leaves import loose_values
+from torchstat_cli.capture.kernel_steps import Kernels
 from torchstat_cli.capture.memory.allocator import allocator_peak
 from torchstat_cli.capture.memory.liveness import Liveness, watching_resizes
 from torchstat_cli.capture.memory.transients import Transients
@@ -48,9 +50,19 @@ class RunOptions:
     training: TrainingRun | None = None  # two training steps instead of a forward pass
     gradients: bool = False  # record gradients during the forward pass, for models that differentiate in it
 
-    def is_of_cpu(self, model: nn.Module) -> bool:
-        """Whether a run of ``model`` is one on the CPU or stands for one: a named attention backend is a GPU's."""
-        return self.attention == "auto" if self.on_meta else home_of(model).type == "cpu"
+    def place(self, model: nn.Module) -> str:
+        """The type of device of a run of ``model``."""
+        return "meta" if self.on_meta else home_of(model).type
+
+    def is_as_it_runs(self, model: nn.Module) -> bool:
+        """Whether the device itself has the kernels that are simulated, so that its allocator can be asked."""
+        return self.attention == "auto" or self.place(model) not in ("meta", "cpu")
+
+    def kernels(self, model: nn.Module) -> Kernels:
+        """Whose kernels a run of ``model`` has, or stands for: a named attention backend is a GPU's."""
+        if self.attention == "auto":
+            return "cpu" if self.place(model) in ("meta", "cpu") else "gpu"
+        return "gpu math" if self.attention == "math" else "gpu"
 
 
 def record_run(
@@ -91,15 +103,15 @@ def _record(
     with ExitStack() as stack:
         run = stack.enter_context(prepared(model, args, kwargs, knows, options, lent))
         choice = stack.enter_context(
-            attention_backend(options.attention, on_meta=options.on_meta, trains=options.training is not None)
+            attention_backend(options.attention, options.place(model), trains=options.training is not None)
         )
         liveness = watch_memory(run.session, run.args, run.kwargs) if options.memory else None
         if liveness is not None:
             stack.enter_context(watching_resizes(liveness))
-            memo = options.memo if options.on_meta else None
-            run.session.tape.transients = Transients(memo, as_on_cpu=options.is_of_cpu(model))
+            run.session.tape.transients = Transients(options.memo, options.kernels(model))
+            stack.enter_context(fast_paths_followed(run.session, liveness))
         if options.training is not None:
-            if options.on_meta and options.is_of_cpu(model):
+            if options.on_meta and options.kernels(model) == "cpu":
                 stack.enter_context(recurrent_layers_of_the_cpu())
             recording = record_steps(run, options.training, liveness)
         else:
@@ -111,7 +123,7 @@ def _record(
             return recording
         log = liveness.log([site.path for site in run.session.hooks.sites], attention=choice.words)
         held = sum(block.nbytes for block in log.blocks if block.start == 0 and not block.op)
-    if not options.on_meta:
+    if not options.on_meta and options.is_as_it_runs(model):
         kept = run.session.tape.kept
         log = replace(log, measured=_measured(model, args, kwargs, knows, options, held, kept))
     return replace(recording, memory=log)
@@ -159,7 +171,7 @@ def _measured(
     """The allocator's own peak of the same run, not observed; ``kept`` saw to which parameters the run writes."""
     with ExitStack() as stack:
         run = stack.enter_context(prepared(model, args, kwargs, knows, options))
-        stack.enter_context(attention_backend(options.attention, on_meta=False, trains=False))
+        stack.enter_context(attention_backend(options.attention, options.place(model), trains=False))
         if kept is not None and run.session.tape.kept is not None:
             run.session.tape.kept.before_the_same(kept)
 

@@ -61,6 +61,7 @@ class OperatorTape(TorchDispatchMode):
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
         self.paused = False
+        self.counts = True  # off where only memory is watched
         self.drew = False  # from torch's generator
         self.touched: set[int] = set()  # ids of the parameters that an operator was given
         self.first_event: dict[int, int] = {}  # module index -> position of its first operator
@@ -111,7 +112,8 @@ class OperatorTape(TorchDispatchMode):
             record, result = self._run_higher_order(func, args, kwargs)
         if record is not None:
             module = self._running[-1] if self.locate is None else self.locate(args)
-            self._count(record, module)
+            if self.counts:
+                self._count(record, module)
             if self.liveness is not None:
                 inside = 0
                 if self.transients is not None and isinstance(func, OpOverload):

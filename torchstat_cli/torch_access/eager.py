@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from torchstat_cli.torch_access.internals import backends
 from torchstat_cli.torch_access.patching import Switch, replaced
 from torchstat_cli.torch_access.wrappers import is_compiled
 
@@ -46,17 +47,37 @@ def without_fast_paths() -> AbstractContextManager[None]:
     return _no_fast_paths()
 
 
+class _FastPaths:
+    """torch's switch, and how it was found before it was thrown."""
+
+    found = True
+
+    @contextmanager
+    def off(self) -> Iterator[None]:
+        self.found = torch.backends.mha.get_fastpath_enabled()
+        torch.backends.mha.set_fastpath_enabled(False)
+        try:
+            yield
+        finally:
+            torch.backends.mha.set_fastpath_enabled(self.found)
+
+
+_fast_paths = _FastPaths()
+_no_fast_paths = Switch(_fast_paths.off)
+
+
 @contextmanager
-def _fast_paths_off() -> Iterator[None]:
-    enabled = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
+def fast_paths_as_found() -> Iterator[None]:
+    """Within :func:`without_fast_paths`, have torch choose as it would outside, and on meta as on a real device."""
+    off = torch.backends.mha.get_fastpath_enabled()
+    name = backends._privateuse1_backend_name  # of the one device besides CPU, CUDA and XPU that has the fast paths
+    torch.backends.mha.set_fastpath_enabled(_fast_paths.found)
+    backends._privateuse1_backend_name = "meta"
     try:
         yield
     finally:
-        torch.backends.mha.set_fastpath_enabled(enabled)
-
-
-_no_fast_paths = Switch(_fast_paths_off)
+        backends._privateuse1_backend_name = name
+        torch.backends.mha.set_fastpath_enabled(off)
 
 
 def room_for_hooks() -> AbstractContextManager[None]:

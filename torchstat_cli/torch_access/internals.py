@@ -104,6 +104,9 @@ recurrent_functions = _want("torch._VF", "recurrent layers as the CPU trains the
 # Attention.
 fused_attention_choice = _want("torch._fused_sdp_choice", "asking which attention kernel torch would choose")
 
+# Memory.
+backends = _want("torch.utils.backend_registration", "asking whether torch takes a fused fast path")
+
 # Extraction.
 push_function_mode = _want("torch.overrides._push_mode", "observing operators of a live run")
 pop_function_mode = _want("torch.overrides._pop_mode", "observing operators of a live run")
@@ -128,6 +131,7 @@ ATTRIBUTES = {
     "_buffers": "nn.Module: registered buffers",
     "_cdata": "torch.UntypedStorage: the identity of a storage",
     "_compiled_call_impl": "nn.Module: set where Module.compile was called",
+    "_destroy": "torch.library.Library: take registered kernels back",
     "_forward_hooks": "nn.Module: hooks by id",
     "_forward_hooks_always_called": "nn.Module: hooks that also run after an exception",
     "_forward_hooks_with_kwargs": "nn.Module: hooks that get keyword arguments",
@@ -139,6 +143,7 @@ ATTRIBUTES = {
     "_opname": "OpOverload: the operator's name without namespace and overload",
     "_overloadname": "OpOverload: the overload's name",
     "_parameters": "nn.Module: registered parameters",
+    "_privateuse1_backend_name": "torch.utils.backend_registration: the device that torch leaves to extensions",
     "_schema": "OpOverload: names, types and aliases of arguments",
     "_sequence_nr": "autograd nodes: which forward call made them",
     "_version": "torch.Tensor: how often it was written in place",

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import torchstat_cli as ms
-from torchstat_cli.errors import ForwardError
+from torchstat_cli.capture.emulation.attention_backend import attention_backend
 
 
 class Attend(nn.Module):
@@ -97,6 +97,55 @@ def test_multihead_attention_is_reached_and_everything_is_put_back() -> None:
     assert F.scaled_dot_product_attention is original
 
 
-def test_a_real_device_refuses_what_it_cannot_do() -> None:
-    with pytest.raises(ForwardError, match=r"No (available kernel|viable backend)"):
-        profiled("efficient", device="cpu")
+@pytest.mark.parametrize("train", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("backend", ["math", "flash", "efficient"])
+@pytest.mark.parametrize("options", [{}, {"is_causal": True}], ids=["plain", "causal"])
+def test_a_backend_holds_on_every_placement(
+    backend: str, dtype: torch.dtype, train: bool, options: dict[str, Any]
+) -> None:
+    on_meta, on_cpu = (
+        profiled(backend, Attend(dtype, **options), device=device, train=train) for device in ("meta", "cpu")
+    )
+    assert on_cpu.total == on_meta.total
+    assert on_cpu.provenance.attention == on_meta.provenance.attention
+    assert on_cpu.memory is not None
+    assert on_cpu.memory.measured is None  # this machine has other kernels
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("backend", ["flash", "efficient"])
+def test_a_simulated_kernel_gives_the_values_and_gradients_of_the_plain_form(backend: str, causal: bool) -> None:
+    dtype = torch.bfloat16 if backend == "flash" else torch.float32
+    tensors = [torch.randn(2, 3, size, 16, dtype=dtype, requires_grad=True) for size in (20, 20, 20)]
+    expected = F.scaled_dot_product_attention(*tensors, is_causal=causal)
+    weights = torch.randn_like(expected)
+    wanted = torch.autograd.grad((expected * weights).sum(), tensors)
+    with attention_backend(backend, "cpu", trains=True) as choice:
+        found = F.scaled_dot_product_attention(*tensors, is_causal=causal)
+        gradients = torch.autograd.grad((found * weights).sum(), tensors)
+    assert choice.words == backend
+    tolerance = 0.05 if backend == "flash" else 1e-4
+    for one, other in zip((found, *gradients), (expected, *wanted), strict=True):
+        assert torch.allclose(one.float(), other.float(), atol=tolerance, rtol=tolerance)
+    with pytest.raises(NotImplementedError):
+        torch.ops.aten._scaled_dot_product_flash_attention(*tensors)  # the CPU has lost it again
+
+
+class Choosing(nn.Module):
+    """Asks for a value, and so runs for real."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attend = Attend(torch.float32)
+
+    def forward(self, x: Tensor) -> Tensor:
+        attended = self.attend(x)
+        return attended if attended.sum() > 0 else 2 * attended
+
+
+def test_a_run_that_lands_on_the_cpu_by_itself_keeps_its_backend() -> None:
+    peaks = {backend: profiled(backend, Choosing()) for backend in ("math", "efficient")}
+    assert {report.provenance.placement for report in peaks.values()} == {"cpu"}
+    scores = 4 * 256 * 256 * 4  # bytes, float32
+    assert (peaks["math"].total.peak or 0) - (peaks["efficient"].total.peak or 0) > scores

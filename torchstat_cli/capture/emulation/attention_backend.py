@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from torchstat_cli.capture.emulation.gpu_attention import gpu_attention_on_cpu
 from torchstat_cli.errors import UsageError
 from torchstat_cli.torch_access.internals import attention_kernel, fused_attention_choice, without_dispatch_modes
 from torchstat_cli.torch_access.patching import replaced
@@ -70,17 +71,18 @@ class AttentionChoice:
         """What torch takes on the CPU, asked of torch once per distinct call."""
         key = tuple(_signature(value) for value in call)
         if key not in self._on_cpu:
-            self._on_cpu[key] = _ask_torch(*call)
+            self._on_cpu[key] = taken_on_the_cpu(*call)
         return self._on_cpu[key]
 
 
 @contextmanager
-def attention_backend(asked: str, *, on_meta: bool, trains: bool) -> Iterator[AttentionChoice]:
+def attention_backend(asked: str, place: str, *, trains: bool) -> Iterator[AttentionChoice]:
     """Attention runs with ``asked`` within the context.
 
     Args:
         asked: "auto" is what torch would choose on the CPU.
-        on_meta: the run has no memory; off, torch's own switch is set, and torch refuses what the device cannot do.
+        place: the type of device of the run. On "meta" and "cpu" a GPU's kernel is simulated; elsewhere torch's own
+            switch is set, and torch refuses what the device cannot do.
         trains: the run has gradients; without, a fused operator stands for itself.
 
     Raises:
@@ -89,10 +91,13 @@ def attention_backend(asked: str, *, on_meta: bool, trains: bool) -> Iterator[At
     if asked not in BACKENDS:
         raise UsageError(f"there is no attention backend {asked!r}", f"use one of {', '.join(BACKENDS)}")
     choice = AttentionChoice(asked)  # type: ignore[arg-type]
-    if asked == "auto" and not (on_meta and trains):
+    if asked == "auto" and not (place == "meta" and trains):
         yield choice
-    elif on_meta:
-        with replaced(F, "scaled_dot_product_attention", lambda original: choice.attend):
+    elif place in ("meta", "cpu"):
+        with ExitStack() as stack:
+            if place == "cpu":
+                stack.enter_context(gpu_attention_on_cpu())
+            stack.enter_context(replaced(F, "scaled_dot_product_attention", lambda original: choice.attend))
             yield choice
     else:
         with _torch_switch(asked):
@@ -124,9 +129,10 @@ def _signature(value: Any) -> Any:
     return (value.shape, value.stride(-1), value.dtype, value.requires_grad) if isinstance(value, Tensor) else value
 
 
-def _ask_torch(
+def taken_on_the_cpu(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float, causal: bool, scale: Any, gqa: bool
 ) -> str:
+    """What torch takes on the CPU for a call of its function: "math", or the CPU's own flash kernel."""
     with without_dispatch_modes(), torch.inference_mode(False):
         query, key, value = _stand_in(query), _stand_in(key), _stand_in(value)
         mask = None if mask is None else _stand_in(mask)

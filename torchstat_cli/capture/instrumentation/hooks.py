@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -148,6 +149,22 @@ class CaptureHooks:
                 self._unhook(site.module)
                 row.remove()
         del self.running[1:]
+
+    @contextmanager
+    def withdrawn(self, module: nn.Module) -> Iterator[None]:
+        """The hooks of ``module`` and all in it are away within the context."""
+        taken = [
+            (index, site.module)
+            for index, site in enumerate(self.sites)
+            if self._key in site.module._forward_hooks and site.module in set(module.modules())
+        ]
+        for _, inner in taken:
+            self._unhook(inner)
+        try:
+            yield
+        finally:
+            for index, inner in taken:
+                self._hook(index, inner)
 
     def note_failure(self, error: BaseException, index: int, shapes: tuple[Shape, ...]) -> None:
         """An exception passes through the module ``index``; the first to hear of it is the innermost."""

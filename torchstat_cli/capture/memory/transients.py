@@ -1,7 +1,8 @@
-"""The bytes that a composite operator holds while it runs, beyond its arguments and results.
+"""The bytes that an operator holds while it runs, beyond its arguments and results.
 
 Under inference mode the tape sees the framework's operators whole. What a composite allocates within itself and frees
-again is known by a rule for the common ones, and found by running its parts once for the others.
+again, and what a kernel does below the dispatcher, is known by a rule for the common ones, and found by running their
+parts once for the others.
 """
 
 from __future__ import annotations
@@ -9,13 +10,17 @@ from __future__ import annotations
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import torch
+
 from torchstat_cli.capture.cpu_kernels.convolutions import convolution_bytes
 from torchstat_cli.capture.cpu_kernels.onednn_recurrent import recurrent_bytes
-from torchstat_cli.capture.dispatch.calls import traits
+from torchstat_cli.capture.dispatch.calls import argument_tensors, traits
 from torchstat_cli.capture.dispatch.memo import Memo
-from torchstat_cli.capture.memory.liveness import Liveness
-from torchstat_cli.records import MemoryLog, OpRecord, TensorRecord
-from torchstat_cli.torch_access.internals import OpOverload, TorchDispatchMode, has_kernel
+from torchstat_cli.capture.kernel_steps import Kernels, steps_of
+from torchstat_cli.capture.memory.parts import Parts
+from torchstat_cli.records import OpRecord, TensorRecord
+from torchstat_cli.torch_access.internals import OpOverload, has_kernel
+from torchstat_cli.torch_access.trees import map_tensors
 
 _NOTHING_INSIDE = frozenset(
     f"aten.{name}"
@@ -32,8 +37,8 @@ _STATISTIC_BYTES = 4  # attention keeps the log of its row sums in float32, what
 _Known = dict[int, tuple[OpRecord, int]]
 """By the record's id, which is safe as long as the record is kept; equal calls share theirs."""
 
-_of_memo: WeakKeyDictionary[Memo, tuple[_Known, _Known]] = WeakKeyDictionary()
-"""What is known of the records of a memo, which runs share: on other devices, and on the CPU."""
+_of_memo: WeakKeyDictionary[Memo, dict[Kernels, _Known]] = WeakKeyDictionary()
+"""What is known of the records of a memo, which runs share."""
 
 _LIMIT = 50_000  # calls known of one memo before it starts afresh
 
@@ -42,14 +47,13 @@ class Transients:
     """Remembers what each distinct call holds inside, beside the memo that remembers the calls.
 
     Args:
-        memo: answers the parts of a composite on meta tensors; None where they are real, and nothing may run twice.
-        as_on_cpu: the run is one on the CPU or stands for one, whose kernels allocate below the dispatcher.
+        memo: answers the parts of an operator, on meta tensors also where the run is real.
+        kernels: whose kernels the run has, or stands for.
     """
 
-    def __init__(self, memo: Memo | None, *, as_on_cpu: bool) -> None:
-        self._memo = memo
-        self._as_on_cpu = as_on_cpu
-        self._known: _Known = {} if memo is None else _of_memo.setdefault(memo, ({}, {}))[as_on_cpu]
+    def __init__(self, memo: Memo, kernels: Kernels) -> None:
+        self._memo, self._kernels = memo, kernels
+        self._known = _of_memo.setdefault(memo, {}).setdefault(kernels, {})
         if len(self._known) >= _LIMIT:
             self._known.clear()
 
@@ -61,11 +65,13 @@ class Transients:
         return known[1]
 
     def _find(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], record: OpRecord) -> int:
-        if self._as_on_cpu:
+        if self._kernels == "cpu":
             for of_kernel in (convolution_bytes, recurrent_bytes):
                 known = of_kernel(record)
                 if known is not None:
                     return known
+        if steps_of(func, self._kernels) is not None:
+            return self._by_parts(func, args, kwargs)
         if record.name in ("aten.mm", "aten.addmm"):
             return _copied_matrices(record)
         if record.name in _NOTHING_INSIDE or "view" in record.tags or _is_one_kernel(func):
@@ -77,16 +83,40 @@ class Transients:
         if record.name == "aten.scaled_dot_product_attention":
             query = record.tensor("query")
             return query.numel // query.shape[-1] * _STATISTIC_BYTES if query.numel else 0
-        if self._memo is None or "inplace" in record.tags:
+        if "inplace" in record.tags:
             return 0
         if traits(func).data_dependent or not record.outputs:
             return 0  # its parts would ask meta tensors for values; what was known, or assumed, has answered the call
-        parts = _Parts(self._memo)
-        with parts:
-            result = parts.decompose(func, args, kwargs)
-        kept = parts.living_bytes()
-        del result
-        return max(0, parts.peak_bytes() - kept)
+        return self._by_parts(func, args, kwargs)
+
+    def _by_parts(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
+        tensors = argument_tensors(args, kwargs)
+        parts = Parts(self._memo, self._kernels, self.of)
+        if all(tensor.is_meta for tensor in tensors):
+            return parts.bytes_inside(func, args, kwargs)
+        if not all(tensor.layout is torch.strided and not tensor.is_nested for tensor in tensors):
+            return 0
+        args, kwargs = map_tensors((_off_device(args), _off_device(kwargs)), _without_memory)
+        try:
+            return parts.bytes_inside(func, args, kwargs)
+        except (RuntimeError, TypeError, ValueError, IndexError):  # its parts ask for values, which only the run has
+            return 0
+
+
+def _without_memory(tensor: torch.Tensor) -> torch.Tensor:
+    """A stand-in on meta; a number stays, as meta tensors work with those of the CPU."""
+    if tensor.is_meta or not tensor.dim():
+        return tensor
+    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+
+
+def _off_device(given: Any) -> Any:
+    """The arguments with meta for whatever device they name."""
+    if isinstance(given, dict):
+        return {name: _off_device(value) for name, value in given.items()}
+    if isinstance(given, tuple):
+        return tuple(map(_off_device, given))
+    return torch.device("meta") if isinstance(given, torch.device) else given
 
 
 def _is_one_kernel(func: OpOverload) -> bool:
@@ -109,51 +139,6 @@ def _copied_matrices(record: OpRecord) -> int:
 def _lies_in_lines(matrix: TensorRecord) -> bool:
     (rows, columns), (down, right) = matrix.shape, matrix.stride
     return (right == 1 and down >= max(1, columns)) or (down == 1 and right >= max(1, rows))
-
-
-class _Parts(TorchDispatchMode):
-    """Runs the parts of a composite, down to operators that are none, and watches their memory."""
-
-    def __init__(self, memo: Memo) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
-        self._memo = memo
-        self._liveness = Liveness()
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # as the operator tape
-
-    def __torch_dispatch__(
-        self, func: OpOverload, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if traits(func).composite:
-            with self:
-                return self.decompose(func, args, kwargs)
-        if traits(func).view is not None:
-            return func(*args, **kwargs)
-        record, result = self._memo.call(func, args, kwargs)
-        self._liveness.after(record, 0, result)
-        return result
-
-    def decompose(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return func.decompose(*args, **kwargs)
-
-    def living_bytes(self) -> int:
-        """Bytes alive now."""
-        now = self._log()
-        return sum(block.nbytes for block in now.blocks if block.end > len(now.operators))
-
-    def peak_bytes(self) -> int:
-        """Most bytes alive at once so far."""
-        log = self._log()
-        return max(
-            (sum(b.nbytes for b in log.blocks if b.start <= index < b.end) for index in range(len(log.operators))),
-            default=0,
-        )
-
-    def _log(self) -> MemoryLog:
-        return self._liveness.log([""])
 
 
 def _statistics(record: OpRecord) -> int:
