@@ -9,7 +9,7 @@ counted, once by its parts, counted and not watched. Whether torch takes the fas
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import torch.nn.functional as F
@@ -74,12 +74,8 @@ class _Follower:
             stack.enter_context(hooks.withdrawn(module))  # torch takes no fast path around hooks
             stack.enter_context(fast_paths_as_found())
             stack.enter_context(replaced(F, "multi_head_attention_forward", lambda _: _by_parts))
-            try:
+            with suppress(Exception):  # the run by parts fails as well, and its error names the place
                 return original(module, *args, **kwargs)
-            except _PartsTaken:
-                return None
-            except Exception:
-                return None  # the run by parts fails as well, and its error has the place
         return None
 
     @contextmanager

@@ -7,7 +7,7 @@ the same order and for as long. Its result stands for the kernel's. Whoever runs
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from torchstat_cli.torch_access.internals import OpOverload
 
@@ -15,13 +15,14 @@ Kernels = Literal["cpu", "gpu", "gpu math"]
 """Whose kernels a run has or stands for: a GPU with plain attention is a kind of its own."""
 
 Steps = Callable[..., Any]
+_Function = TypeVar("_Function", bound=Steps)
 
 EVERYWHERE: tuple[Kernels, ...] = ("cpu", "gpu", "gpu math")
 
 _STEPS: dict[tuple[str, Kernels], Steps] = {}  # by operator and overload, as in ``aten::_safe_softmax``
 
 
-def steps(*names: str, of: tuple[Kernels, ...] = ("cpu",)) -> Callable[[Steps], Steps]:
+def steps(*names: str, of: tuple[Kernels, ...] = ("cpu",)) -> Callable[[_Function], _Function]:
     """Decorator: the steps of operators, by their names in aten, or with their namespace.
 
     Args:
@@ -31,7 +32,7 @@ def steps(*names: str, of: tuple[Kernels, ...] = ("cpu",)) -> Callable[[Steps], 
         ValueError: an operator has steps already.
     """
 
-    def register(function: Steps) -> Steps:
+    def register(function: _Function) -> _Function:
         for name in names:
             for kernels in of:
                 key = name if "::" in name else f"aten::{name}", kernels
