@@ -24,13 +24,14 @@ if TYPE_CHECKING:
         get_graph_node_names,
         observe,
     )
-    from torchstat_cli.api import Capture, formula, instrument, load_model, profile, stat
+    from torchstat_cli.api import Capture, explain, formula, instrument, load_model, profile, stat
     from torchstat_cli.errors import ModelstatError
     from torchstat_cli.records import Cost, OpRecord, Profile
+    from torchstat_cli.report.explanation import Explained
     from torchstat_cli.report.report import Report
 
 _HOMES = {
-    "api": ("Capture", "formula", "instrument", "load_model", "profile", "stat"),
+    "api": ("Capture", "explain", "formula", "instrument", "load_model", "profile", "stat"),
     "activations": (
         "Extractor",
         "IntermediateExtractor",
@@ -43,6 +44,7 @@ _HOMES = {
     ),
     "errors": ("ModelstatError",),
     "records": ("Cost", "OpRecord", "Profile"),
+    "report.explanation": ("Explained",),
     "report.report": ("Report",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -50,6 +52,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "Capture",
     "Cost",
+    "Explained",
     "Extractor",
     "IntermediateExtractor",
     "IntermediateExtractorBase",
@@ -60,6 +63,7 @@ __all__ = [
     "Recorder",
     "Report",
     "create_feature_extractor",
+    "explain",
     "formula",
     "get_graph_node_names",
     "instrument",

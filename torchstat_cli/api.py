@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -27,7 +27,10 @@ from torchstat_cli.tasks.settings import Mode, Settings, training_run
 from torchstat_cli.torch_access.process import generators_left_alone
 from torchstat_cli.torch_access.wrappers import peeled, refuse_sharded
 
-__all__ = ["Capture", "formula", "instrument", "load_model", "profile", "stat"]
+if TYPE_CHECKING:
+    from torchstat_cli.report.explanation import Explained
+
+__all__ = ["Capture", "explain", "formula", "instrument", "load_model", "profile", "stat"]
 
 
 @told_in_python()
@@ -94,6 +97,48 @@ def profile(
     with nullcontext() if restore_random else generators_left_alone():
         result, _ = measure(model, given, settings)
     return Report.of(result if depth is None else result.folded(depth))
+
+
+@told_in_python()
+def explain(
+    model: nn.Module | str,
+    what: str = "",
+    *args: Any,
+    kwargs: Mapping[str, Any] | None = None,
+    input_shape: Shapes | None = None,
+    device: str = "auto",
+    mode: Mode = "eval",
+    train: bool = False,
+    optimizer: str | MakeOptimizer | None = None,
+    loss: str | Loss | None = None,
+    autocast: str | None = None,
+    attention: str = "auto",
+) -> Explained:
+    """How the numbers of a module or an operator come about: its calls, with formula, numbers put in, and sum.
+
+    Args:
+        model: a live module, or a spec.
+        what: the path of a module ("layer1.0", "" for the whole model), or an operator that ran ("aten.conv2d").
+        args: the inputs of one forward call, as for :func:`profile`; so are the other arguments.
+
+    Returns:
+        A record that prints as text; its calls add up to what a profile says of that module or operator.
+
+    Raises:
+        UsageError: the model has no such module, and ran no such operator.
+        ModelstatError: see :func:`profile`.
+    """
+    from torchstat_cli.report.explanation import Explained
+    from torchstat_cli.tasks.explain import explain as explain_part
+
+    settings = Settings(
+        device=device,
+        mode="train" if train else mode,
+        attention=attention,
+        training=training_run(optimizer, loss, autocast) if train else None,
+    )
+    profile, _ = explain_part(model, what, given_inputs(args, kwargs, input_shape), settings)
+    return Explained.of(profile)
 
 
 @told_in_python()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from itertools import count
+from math import ceil, prod
 from typing import Any
 
 from torchstat_cli.calculators import builtin_registry
+from torchstat_cli.calculators.derivation import Derived, with_names
+from torchstat_cli.calculators.traffic import traffic
 from torchstat_cli.records import Cost, OpRecord, TensorRecord
 
 _STORAGES = count(1)
@@ -44,8 +47,33 @@ def make_op(
 
 
 def cost(name: str, *outputs: TensorRecord, **arguments: Any) -> Cost | None:
-    """What the built-in registry says of such a call."""
-    return builtin_registry().cost(make_op(name, *outputs, **arguments))
+    """What the built-in registry says of such a call; it says the same where sizes remember their names."""
+    op = make_op(name, *outputs, **arguments)
+    found = builtin_registry().cost(op)
+    named = builtin_registry().cost(with_names(op))
+    assert named == found
+    assert traffic(with_names(op)) == traffic(op)
+    for number in (named.madds, named.flops) if named is not None else ():
+        assert worked_out(number) == number
+    return found
+
+
+def worked_out(number: float) -> float:
+    """The value of a derivation, from its leaves."""
+    if not isinstance(number, Derived) or not number.operation:
+        return number
+    parts = [worked_out(part) for part in number.parts]
+    return {
+        "+": lambda: parts[0] + parts[1],
+        "-": lambda: parts[0] - parts[1],
+        "×": lambda: parts[0] * parts[1],
+        "÷": lambda: parts[0] // parts[1],
+        "^": lambda: parts[0] ** parts[1],
+        "⌈÷⌉": lambda: -(-parts[0] // parts[1]),
+        "negative ⌈÷⌉": lambda: -parts[0] // parts[1],
+        "⌈⌉": lambda: ceil(prod(parts)),
+        "negative": lambda: -parts[0],
+    }[number.operation]()
 
 
 def flops(name: str, *outputs: TensorRecord, **arguments: Any) -> int:

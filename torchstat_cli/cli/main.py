@@ -27,6 +27,7 @@ COMMANDS = {
     "compare": "Two models or saved reports side by side.",
     "fit": "The largest batch, or sequence, that fits a memory size.",
     "nodes": "The names whose activations can be extracted.",
+    "explain": "How a number comes about: formula, numbers put in, sum.",
     "ops": "The operators that have a formula, and what it says.",
 }
 """Command name, which is also the file in this folder, and its line in ``--help``: read without importing the file."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from torchstat_cli.records.generation import GenerationProfile
 from torchstat_cli.records.memory import MemoryProfile, ModuleMemory
 from torchstat_cli.records.operators import Shape
 from torchstat_cli.records.training import TrainingCost, TrainingProfile
 from torchstat_cli.records.work import COSTS, Work, intensity
+
+if TYPE_CHECKING:
+    from torchstat_cli.records.explanation import Explanation
 
 RULES = 1
 """Version of the counting rules; bumped whenever a formula changes its result."""
@@ -129,6 +132,7 @@ class Profile:
     memory: MemoryProfile | None = None  # when the run watched memory
     training: TrainingProfile | None = None  # when the run trained; every number above is then of the second step
     generation: GenerationProfile | None = None  # when asked for; every number above is the prefill's
+    explanation: Explanation | None = None  # when asked for: how the numbers of one module or operator come about
 
     def at(self, path: str) -> ModuleRecord:
         """Totals of the module ``path`` and everything below it.

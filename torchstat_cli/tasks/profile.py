@@ -46,7 +46,7 @@ def measure(
             source = find_model(model, arguments, online=online)
         return profile_spec(source, given, settings)
     if not isinstance(model, nn.Module):
-        raise _no_module(model)
+        raise no_module(model)
     return profile_live(model, Inputs((), {}) if given is None else given, settings)
 
 
@@ -86,10 +86,16 @@ def profile_live(model: nn.Module, given: Given, settings: Settings) -> tuple[Pr
     Raises:
         ModelstatError: see the tree; the model is spread over processes, or cannot be run.
     """
+    return measure_live(model, given, Measurement(settings))
+
+
+def measure_live(model: nn.Module, given: Given, measurement: Measurement) -> tuple[Profile, tuple[str, ...]]:
+    """What a measurement gives of a live model, and notes on how it was reached; see :func:`profile_live`."""
+    settings = measurement.settings
     refuse_sharded(model)
     inner, _, note = peeled(model)
     ladder = LiveLadder(inner, given, settings.device)
-    held = _descended(ladder, Measurement(settings))
+    held = _descended(ladder, measurement)
     profile = held.result
     if settings.time:
         if home_of(inner).type == "meta":
@@ -113,7 +119,8 @@ def _descended(ladder: Ladder, measurement: Measurement) -> Held[Profile]:
     return held
 
 
-def _no_module(model: object) -> SpecError:
+def no_module(model: object) -> SpecError:
+    """What is said of something that is no model."""
     if type(model).__name__ == "ExportedProgram":
         return SpecError(
             "an exported program has no modules of its own", "give what its module() returns, or the model it came from"

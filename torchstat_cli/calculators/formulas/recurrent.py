@@ -69,7 +69,8 @@ def forward_cost(op: OpRecord, sizes: Layers) -> Cost:
     """Gemms, elementwise work, and dropout (mask, scale) between layers in training."""
     drops = argument(op, "train", False) and argument(op, "dropout", 0.0) > 0
     between = sizes.positions * sizes.directions * sizes.output * (sizes.layers - 1)
-    return Cost(sizes.madds, 2 * sizes.madds + sizes.elementwise + (2 * between if drops else 0))
+    madds = sizes.madds
+    return Cost(madds, 2 * madds + sizes.elementwise + (2 * between if drops else 0))
 
 
 def backward_cost(sizes: Layers) -> Cost:

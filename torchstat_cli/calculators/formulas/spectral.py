@@ -69,4 +69,4 @@ def _cost(shape: Shape, dim: Any, real: bool) -> Cost:
     length = prod(shape[axis] for axis in axes(dim, len(shape)))
     if length < 2:
         return Cost()
-    return Cost(flops=ceil((2.5 if real else 5) * prod(shape) * log2(length)))
+    return Cost(flops=ceil(prod(shape) * (2.5 if real else 5) * log2(length)))
