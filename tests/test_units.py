@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from torchstat_cli.units import (
     format_bytes,
+    format_bytes_in,
     format_count,
+    format_count_in,
     format_seconds,
     format_shape,
     format_share,
@@ -135,3 +137,24 @@ def test_four_digits_are_right_to_four_digits(value: int) -> None:
         assert abs(parse_quantity(text) - value) <= value * 0.0005 + 1
         number = text.split()[0]
         assert len(number.replace(".", "")) <= 4
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "expected"),
+    [
+        (11689512, "M", "11.69 M"),
+        (11689512, "G", "0.01169 G"),
+        (4089184256, "G", "4.089 G"),
+        (3230000000000, "G", "3230 G"),
+        (128, "G", "<0.000001 G"),
+        (0, "M", "0.000 M"),
+        (1, "k", "0.001000 k"),
+    ],
+)
+def test_counts_in_a_fixed_unit(value: int, unit: str, expected: str) -> None:
+    assert format_count_in(value, unit) == expected
+
+
+def test_bytes_in_a_fixed_unit_are_binary() -> None:
+    assert format_bytes_in(51116224, "M") == "48.75 MiB"
+    assert format_bytes_in(51116224, "G") == "0.04761 GiB"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from math import floor, log10
 
 from torchstat_cli.foreign_text import quoted
 
@@ -42,6 +43,30 @@ def format_count(value: int) -> str:
 def format_bytes(value: int) -> str:
     """A size in binary units, four significant digits: ``51116224`` is ``48.75 MiB``."""
     return _scaled(value, 1024, _BYTE_UNITS, 4)
+
+
+def format_count_in(value: int, unit: str) -> str:
+    """A count in the unit that is asked for, one of ``k M G T``: ``11689512`` in ``G`` is ``0.01169 G``."""
+    return _fixed(value, 1000 ** _COUNT_UNITS.index(unit), unit)
+
+
+def format_bytes_in(value: int, unit: str) -> str:
+    """A size in the binary unit for ``k M G T``: ``51116224`` in ``G`` is ``0.04761 GiB``."""
+    power = _COUNT_UNITS.index(unit)
+    return _fixed(value, 1024**power, _BYTE_UNITS[power])
+
+
+_DECIMALS = 6
+"""Digits after the point where the unit is fixed; what is less than one in the last of them is no zero, and says so."""
+
+
+def _fixed(value: int, scale: int, unit: str) -> str:
+    """``value`` in a fixed unit, four significant digits as far as ``_DECIMALS`` reach."""
+    scaled = value / scale
+    if 0 < abs(scaled) < 10**-_DECIMALS:
+        return f"<{10**-_DECIMALS:.{_DECIMALS}f} {unit}"
+    before_point = len(str(int(abs(scaled)))) if abs(scaled) >= 1 else 1 + floor(log10(abs(scaled))) if scaled else 1
+    return f"{scaled:.{min(_DECIMALS, max(0, 4 - before_point))}f} {unit}"
 
 
 def format_share(part: int | float, whole: int | float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -259,3 +260,15 @@ def test_strict_refuses_what_rests_on_assumptions(capsys: pytest.CaptureFixture[
 
 def report_code(capsys: pytest.CaptureFixture[str], *words: str) -> int:
     return run(capsys, *words).code
+
+
+def test_a_model_of_126_layers_fits_a_screen(capsys: pytest.CaptureFixture[str]) -> None:
+    spec = f"hf/{Path(__file__).parents[1] / 'fixtures' / 'llama-405b'}"
+    outcome = run(capsys, spec, "--input", "1,8:int64", "--units", "raw")
+    lines = outcome.out.splitlines()
+    assert len(lines) < 60
+    heading, _, *rows = (re.split(r"\s{2,}", line.strip()) for line in outcome.out.split("\n\n")[0].splitlines())
+    flops = heading.index("MemR+W") - len(heading)  # from the right: not every row has every cell
+    *parts, _, total = rows
+    assert sum(int(row[flops]) for row in parts) == int(total[flops])
+    assert total[0] == "total"

@@ -82,6 +82,7 @@ def _row(
         **work.by_name(),
         shared_with=held.shared_with,
         attrs=module.attrs,
+        param_shapes=tuple([tensor.shape for tensor in module.parameters]),
         live=live,
         training=training,
     )

@@ -56,6 +56,8 @@ def command(
     attention: str,
     depth: int | None,
     by: str,
+    unfold: bool,
+    tree: bool,
     columns: str | None,
     sort: str | None,
     top: int | None,
@@ -68,7 +70,7 @@ def command(
     timed: bool,
     no_memo: bool,
 ) -> None:
-    """Show params, FLOPs, MAdds and memory of MODEL, per module or per operator.
+    """Show params, FLOPs, MAdds (MACs) and memory of MODEL, per module or per operator.
 
     MODEL is package.module:factory, path/to/file.py:factory, a bare name (torchvision, timm or a sample model),
     torchvision/NAME, timm/NAME or hf/PATH. Loading it runs its code.
@@ -77,8 +79,8 @@ def command(
     from torchstat_cli.report.writing import check_place
 
     names = tuple(name.strip() for name in columns.split(",")) if columns is not None else None
-    view = View(by, depth, names, sort, top, pattern, units)  # type: ignore[arg-type]
-    check(view)
+    view = View(by, depth, names, sort, top, pattern, units, unfold, tree)  # type: ignore[arg-type]
+    check(view, form)
     check_place(output)
     if inputs and inputs_from:
         raise UsageError(

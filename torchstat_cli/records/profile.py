@@ -44,6 +44,8 @@ class ModuleRecord(NamedTuple):  # one per module: a tuple is made in a third of
     duration_s: float | None = None  # seconds of the module itself, when timed
     shared_with: str | None = None  # the row that counts this row's tied parameters
     attrs: Mapping[str, Any] = MappingProxyType({})  # kernel_size, in_features, …
+    param_shapes: tuple[Shape, ...] = ()  # of every parameter registered on this very module, tied ones included
+    modules: int = 1  # equal modules that this row adds up, where a report folds them
     live: ModuleMemory | None = None  # when the run watched memory
     training: TrainingCost | None = None  # when the run trained: how the columns above divide into phases
 

@@ -20,6 +20,7 @@ class OwnedTensor(NamedTuple):  # one per parameter: a tuple is made in half the
     nbytes: int
     trainable: bool
     touched: bool  # an operator read or wrote it
+    shape: Shape = ()
 
 
 class ModuleFacts(NamedTuple):

@@ -30,6 +30,10 @@ def render(profile: Profile, format: str = "table", view: View | None = None, te
     """
     if format not in FORMATS:
         raise UsageError(f"there is no format named {format!r}", f"choose from {', '.join(FORMATS)}")
+    if view is not None:
+        from torchstat_cli.report.profile.view import check
+
+        check(view, format)
     if format == "table":
         from torchstat_cli.report.profile.formats import table
 

@@ -11,3 +11,9 @@ ROOT = "(root)"
 def shown_path(path: str) -> str:
     """The path of a module, without characters that would move a cursor."""
     return printable(path) or ROOT
+
+
+def last_name(text: str) -> str:
+    """The last part of a shown path, with what it is shared with: ``decoder.head = embed`` is ``head = embed``."""
+    name, mark, shared = text.partition(" = ")
+    return name.rpartition(".")[2] + mark + shared

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TextIO
 
-_DRAWING = "─…×≥→"
+_DRAWING = "─…×≥→–│├└█"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,9 @@ def _can_encode(text: str, stream: TextIO) -> bool:
     return True
 
 
-_PLAIN = str.maketrans({"─": "-", "…": "...", "×": "x", "≥": ">=", "→": "->"})
+_PLAIN = str.maketrans(
+    {"─": "-", "…": "...", "×": "x", "≥": ">=", "→": "->", "–": "-", "│": "|", "├": "|", "└": "`", "█": "#"}
+)
 
 
 def to_ascii(text: str) -> str:

@@ -10,12 +10,16 @@ from torchstat_cli.records import ModuleRecord, OperatorTotal
 from torchstat_cli.report.profile.columns import COLUMNS, By, available_columns, data_columns, table_columns
 from torchstat_cli.report.profile.row_sums import TypeTotal
 
+NESTED = ("live", "training")  # only some runs have them: columns of their own, when asked for
+OTHER = (*NESTED, "param_shapes", "modules")  # what folding compares, and what it says of a folded row
+EACH = {"params_each", "madds_each", "flops_each"}
+
 FIELDS = {
-    "module": ModuleRecord._fields,
+    "module": tuple(name for name in ModuleRecord._fields if name not in OTHER),
+    "group": (*(name for name in ModuleRecord._fields if name not in OTHER), "modules", *EACH),
     "type": tuple(field.name for field in fields(TypeTotal)),
     "operator": tuple(field.name for field in fields(OperatorTotal)),
 }
-NESTED = ("live", "training")  # only some runs have them: columns of their own, when asked for
 
 
 @pytest.mark.parametrize("by", get_args(By))
@@ -24,9 +28,9 @@ def test_data_columns_are_the_fields_of_the_rows(by: By) -> None:
 
 
 def test_data_columns_come_in_the_order_of_a_row() -> None:
-    assert data_columns("module") == tuple(name for name in ModuleRecord._fields if name not in NESTED)
+    assert data_columns("module") == tuple(name for name in ModuleRecord._fields if name not in OTHER)
     for by in get_args(By):
-        shared = [name for name in data_columns(by) if name in ModuleRecord._fields and name != "type"]
+        shared = [name for name in data_columns(by) if name in ModuleRecord._fields and name not in ("type", "modules")]
         assert shared == [name for name in ModuleRecord._fields if name in shared]
 
 

@@ -16,7 +16,7 @@ def test_costs_with_units() -> None:
     notes = said(TINY)
     assert notes["params"] == "1.525 k, 1.301 k trainable, 224 frozen, 5.957 KiB"  # 6100 / 1024
     assert notes["buffers"] == "0"
-    assert notes["MAdds"] == "9.472 k"
+    assert notes["MAdds (MACs)"] == "9.472 k, what papers, timm and torchvision call GFLOPs"
     assert notes["traffic"] == "12.37 KiB, 9.293 KiB read, 3.078 KiB written"
     assert notes["intensity"] == "1.56 FLOP/byte"  # 19732 / 12668
     assert notes["convention"].startswith("1 MAdd = 2 FLOPs")

@@ -35,6 +35,19 @@ def test_text_ascends() -> None:
     assert names(select(TINY, View(sort="path"))) == ["", "aux", "features.0", "features.1", "head"]
 
 
+def test_a_minus_descends_for_text_and_changes_nothing_for_numbers() -> None:
+    assert names(select(TINY, View(sort="-path"))) == ["head", "features.1", "features.0", "aux", ""]
+    assert names(select(TINY, View(sort="-flops"))) == names(select(TINY, View(sort="flops")))
+
+
+def test_the_words_of_papers_name_columns() -> None:
+    selection = select(TINY, View(columns=("path", "macs", "gflops"), sort="-macs"))
+    assert [column.name for column in selection.columns] == ["path", "madds", "flops"]
+    assert names(selection)[0] == "features.0"
+    with pytest.raises(UsageError, match="'madds' is named twice"):
+        select(TINY, View(columns=("macs", "madds")))
+
+
 def test_rows_without_a_value_come_last() -> None:
     assert names(select(timed(), View(sort="duration_s"))) == ["head", "", "features.0", "features.1", "aux"]
 

@@ -78,6 +78,9 @@ def _record(name: str, tensor: Tensor, touched: set[int]) -> OwnedTensor:
     if kind is Parameter or kind is Tensor:
         numel = tensor.numel()
         nbytes = numel * tensor.element_size()
+    elif is_lazy(tensor):
+        return OwnedTensor(name, key, 0, 0, tensor.requires_grad, key in touched)
     else:
-        numel, nbytes = (0, 0) if is_lazy(tensor) else (tensor.numel(), stored_bytes(tensor))
-    return OwnedTensor(name, key, numel, nbytes, tensor.requires_grad, key in touched)
+        numel, nbytes = tensor.numel(), stored_bytes(tensor)
+    shape = () if tensor.is_nested else tuple(tensor.shape)
+    return OwnedTensor(name, key, numel, nbytes, tensor.requires_grad, key in touched, shape)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from torchstat_cli.foreign_text import printable
-from torchstat_cli.records import Shape, Totals
+from torchstat_cli.records import ModuleRecord, Shape, Totals
 from torchstat_cli.report.names import shown_path
+from torchstat_cli.report.profile.amounts import Units, count_text, size_text
 from torchstat_cli.report.profile.columns import By, Column
-from torchstat_cli.report.profile.view import Row, Selection, Units
-from torchstat_cli.units import format_bytes, format_count, format_seconds, format_shape
+from torchstat_cli.report.profile.view import Row, Selection
+from torchstat_cli.units import format_seconds, format_shape
 
 Tone = Literal["plain", "nothing", "bound"]
 
@@ -57,6 +58,8 @@ def row_cells(row: Row, selection: Selection, units: Units, *, bounded: bool) ->
 
 def _cell(column: Column, row: Row, selection: Selection, units: Units, *, bounded: bool) -> Cell:
     value = column.value(row, selection.total)
+    if column.name.endswith("_each") and getattr(row, "modules", 1) == 1:
+        return Cell("", value)
     if column.kind == "text":
         return Cell(_text(column.name, row, selection.by), value)
     return _number(column, value, units, bounded=bounded)
@@ -88,9 +91,9 @@ def _number(column: Column, value: Any, units: Units, *, bounded: bool) -> Cell:
 def _format(column: Column, value: Any, units: Units) -> str:
     match column.kind:
         case "count":
-            return str(value) if units == "raw" else format_count(value)
+            return count_text(value, units)
         case "bytes":
-            return str(value) if units == "raw" else format_bytes(value)
+            return str(value) if units == "raw" else size_text(value, units)
         case "seconds":
             return str(value) if units == "raw" else format_seconds(value)
         case "share":
@@ -111,11 +114,18 @@ def _shapes(shapes: tuple[Shape, ...]) -> str:
 
 def _text(name: str, row: Any, by: By) -> str:
     text = printable(getattr(row, name) or "")
-    if by != "module":
+    if by not in ("module", "group"):
         return text
     if name == "path":
         return shown_path(row.path) + (f" = {printable(row.shared_with)}" if row.shared_with is not None else "")
     if name == "type":
-        direct = " (direct)" if row.kind == "direct" else ""
-        return text + direct + (f" ×{row.calls}" if row.calls > 1 and row.kind != "subtree" else "")
+        return type_text(row)
     return text or "-"
+
+
+def type_text(row: ModuleRecord) -> str:
+    """What ``row`` is: ``126 × Linear``, ``Block (direct)``, ``ReLU ×3`` for one that is called three times."""
+    several = f"{row.modules} × " if row.modules > 1 else ""
+    direct = " (direct)" if row.kind == "direct" else ""
+    calls = row.calls // row.modules
+    return several + printable(row.type) + direct + (f" ×{calls}" if calls > 1 and row.kind != "subtree" else "")

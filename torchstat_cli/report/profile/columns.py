@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from torchstat_cli.records import COSTS, SUMMED, Totals, intensity, moved_bytes
 
-By = Literal["module", "type", "operator"]
+By = Literal["module", "type", "operator", "group"]
 Kind = Literal["text", "shapes", "count", "bytes", "seconds", "share", "ratio", "attributes"]
 
 
@@ -67,7 +67,23 @@ def _phase(name: str, heading: str, rank: int) -> Column:
     return Column(name, heading, "count", rank, _of("training", name), adds_up=True, by=_MODULES)
 
 
-_MODULES: tuple[By, ...] = ("module", "type")
+def _each(name: str, heading: str, rank: int) -> Column:
+    """A column of folded rows: what one of the modules costs that a row adds up."""
+    return Column(name, heading, "count", rank, _one_of(name.removesuffix("_each")), by=_ROWS)
+
+
+def _one_of(field: str) -> Callable[[Any, Totals], Any]:
+    """Reads the share of one module in ``row.field``; equal modules have equal shares."""
+
+    def read(row: Any, _: Totals) -> Any:
+        value = getattr(row, field)
+        return value if row.modules == 1 else value // row.modules
+
+    return read
+
+
+_ROWS: tuple[By, ...] = ("module", "group")
+_MODULES: tuple[By, ...] = (*_ROWS, "type")
 
 _ALL = (
     Column("path", "module", "text", 0),
@@ -80,11 +96,14 @@ _ALL = (
     Column("output_shape", "output shape", "shapes", 16),
     Column("dtype", "dtype", "text", 26),
     Column("params", "params", "count", 2),
+    _each("params_each", "params each", 21),
     Column("trainable_params", "trainable", "count", 22),
     Column("buffers", "buffers", "count", 23),
     Column("memory", "memory", "bytes", 12),
-    Column("madds", "MAdds", "count", 3),
+    Column("madds", "MAdds (MACs)", "count", 3),
+    _each("madds_each", "MAdds each", 33),
     Column("flops", "FLOPs", "count", 1),
+    _each("flops_each", "FLOPs each", 18),
     Column("mem_read", "MemRead", "bytes", 19),
     Column("mem_write", "MemWrite", "bytes", 20),
     Column("mem_total", "MemR+W", "bytes", 14, _costs(moved_bytes), adds_up=True),
@@ -101,37 +120,50 @@ _ALL = (
     _phase("optimizer_flops", "opt FLOPs", 10),
     _phase("step1_flops", "step 1 FLOPs", 31),
     _phase("step2_flops", "step 2 FLOPs", 32),
-    Column("live_entry", "live before", "bytes", 28, _of("live", "entry"), by=("module",)),
-    Column("live_peak", "peak within", "bytes", 5, _of("live", "peak"), by=("module",)),
-    Column("live_kept", "kept after", "bytes", 13, _of("live", "kept"), by=("module",)),
+    Column("live_entry", "live before", "bytes", 28, _of("live", "entry"), by=_ROWS),
+    Column("live_peak", "peak within", "bytes", 5, _of("live", "peak"), by=_ROWS),
+    Column("live_kept", "kept after", "bytes", 13, _of("live", "kept"), by=_ROWS),
 )
 
 COLUMNS: Mapping[str, Column] = {column.name: column for column in _ALL}
 
+ALIASES: Mapping[str, str] = {"macs": "madds", "gmacs": "madds", "gflops": "flops", "macs_each": "madds_each"}
+"""Names that people use for columns, and the columns that they mean."""
+
+_MODULE_TABLE = ("path", "type", "input_shape", "output_shape", "params", "memory", *COSTS, "mem_total", "flops_share")
 _TABLE: Mapping[By, tuple[str, ...]] = {
-    "module": ("path", "type", "input_shape", "output_shape", "params", "memory", *COSTS, "mem_total", "flops_share"),
+    "module": _MODULE_TABLE,
+    "group": _MODULE_TABLE,
     "type": ("type", "modules", "calls", "params", "memory", *COSTS, "mem_total", "flops_share"),
     "operator": ("op", "calls", *COSTS, "mem_total", "flops_share"),
 }
 
 _SUMS = ("params", "trainable_params", "buffers", *COSTS, "memory", "duration_s")
+_SEEN = ("kind", "calls", "input_shape", "output_shape", "dtype", *_SUMS, "shared_with", "attrs")
 _DATA: Mapping[By, tuple[str, ...]] = {
-    "module": (
-        *("path", "type", "kind", "calls", "input_shape", "output_shape", "dtype"),
-        *_SUMS,
-        *("shared_with", "attrs"),
-    ),
+    "module": ("path", "type", *_SEEN),
+    "group": ("path", "type", "modules", *_SEEN, "params_each", "madds_each", "flops_each"),
     "type": ("type", "modules", "calls", *_SUMS),
     "operator": ("op", "calls", *COSTS),
 }
 
 
-def table_columns(by: By, timed: bool, memory: bool = False, trained: bool = False) -> tuple[str, ...]:
-    """What a table for people shows unless told otherwise; durations, live memory and phases where the run has them."""
+def table_columns(
+    by: By, timed: bool, memory: bool = False, trained: bool = False, folds: bool = False
+) -> tuple[str, ...]:
+    """What a table for people shows unless told otherwise; durations, live memory and phases where the run has them.
+
+    Where rows are folded, what one module costs stands beside the sum over all of them.
+    """
     phases = ("forward_flops", "backward_flops", "optimizer_flops") if trained and by != "operator" else ()
-    live = ("live_peak", "live_kept") if memory and by == "module" else ()
+    live = ("live_peak", "live_kept") if memory and by in _ROWS else ()
     durations = ("duration_s", "duration_share") if timed and by != "operator" else ()
-    return (*_TABLE[by], *phases, *live, *durations)
+    names = (*_TABLE[by], *phases, *live, *durations)
+    if not folds:
+        return names
+    return tuple(
+        part for name in names for part in ((name, f"{name}_each") if name in ("params", "flops") else (name,))
+    )
 
 
 def data_columns(by: By) -> tuple[str, ...]:
@@ -144,4 +176,5 @@ def data_columns(by: By) -> tuple[str, ...]:
 
 def available_columns(by: By) -> tuple[str, ...]:
     """The names that ``--columns`` and ``--sort`` accept for rows by module, type or operator."""
-    return (*_DATA[by], *(column.name for column in _ALL if column.derive and by in column.by))
+    derived = (column.name for column in _ALL if column.derive and by in column.by)
+    return tuple(dict.fromkeys((*_DATA[by], *derived)))

@@ -136,6 +136,7 @@ def _row(entry: Entry) -> ModuleRecord:
         duration_s=entry.optional_seconds("duration_s"),
         shared_with=entry.optional_text("shared_with"),
         attrs=entry.attributes("attrs"),
+        param_shapes=entry.shapes("param_shapes") if "param_shapes" in entry.values else (),  # newer than schema 1
         live=None,
         training=None,
     )

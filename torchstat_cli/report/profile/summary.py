@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from torchstat_cli.foreign_text import printable
 from torchstat_cli.records import (
@@ -19,8 +20,9 @@ from torchstat_cli.records import (
     moved_bytes,
 )
 from torchstat_cli.report.names import shown_path
-from torchstat_cli.report.profile.view import Units
-from torchstat_cli.units import format_bytes, format_count, format_seconds, format_shape
+from torchstat_cli.report.profile.amounts import Units, count_text, size_text
+from torchstat_cli.report.profile.folding import Run
+from torchstat_cli.units import format_seconds, format_shape
 
 _HOLDERS = 3
 """How many of the largest holders at the peak the summary names."""
@@ -36,10 +38,8 @@ _PLURALS = {
 }
 
 _NAMES_SHOWN = 6
-
-_COUNT: Mapping[Units, Callable[[int], str]] = {"auto": format_count, "raw": str}
-_SIZE: Mapping[Units, Callable[[int], str]] = {"auto": format_bytes, "raw": "{} B".format}
-"""How counts and bytes are written, by the units that were asked for."""
+_RUNS = 6
+"""How many runs of equal modules the summary describes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +56,19 @@ class Note:
         return ", ".join(self.phrases)
 
 
-def summarize(profile: Profile, units: Units) -> tuple[Note, ...]:
-    """Everything worth saying about ``profile`` as a whole, warnings last."""
-    return (*_costs(profile.total, units), *_observed(profile, units), *_origin(profile), *_limits(profile))
+def summarize(profile: Profile, units: Units, runs: Sequence[Run] = ()) -> tuple[Note, ...]:
+    """Everything worth saying about ``profile`` as a whole, warnings last; ``runs`` are what its rows show as one."""
+    return (
+        *_costs(profile.total, units),
+        *_observed(profile, units),
+        *_origin(profile),
+        *_folded(runs, units),
+        *_limits(profile),
+    )
 
 
 def _costs(total: Totals, units: Units) -> list[Note]:
-    count, size = _COUNT[units], _SIZE[units]
+    count, size = partial(count_text, units=units), partial(size_text, units=units)
     bound = "≥" if total.lower_bound else ""
     frozen = total.params - total.trainable_params
     trainable = (
@@ -71,7 +77,7 @@ def _costs(total: Totals, units: Units) -> list[Note]:
     notes = [
         Note("params", (count(total.params), *(trainable if total.params else ()), size(total.param_bytes))),
         Note("buffers", (count(total.buffers), *((size(total.buffer_bytes),) if total.buffers else ()))),
-        Note("MAdds", (bound + count(total.madds),)),
+        Note("MAdds (MACs)", (bound + count(total.madds), "what papers, timm and torchvision call GFLOPs")),
         Note("FLOPs", (bound + count(total.flops),)),
         Note("memory", (f"{size(total.memory)} of outputs",)),
         Note("traffic", (size(moved_bytes(total)), f"{size(total.mem_read)} read", f"{size(total.mem_write)} written")),
@@ -79,7 +85,7 @@ def _costs(total: Totals, units: Units) -> list[Note]:
     ]
     if total.duration_s is not None:
         notes.append(
-            Note("duration", (format_seconds(total.duration_s) if units == "auto" else f"{total.duration_s} s",))
+            Note("duration", (f"{total.duration_s} s" if units == "raw" else format_seconds(total.duration_s),))
         )
     return notes
 
@@ -104,6 +110,20 @@ def _attention(origin: Provenance) -> tuple[str, ...]:
 def _input(record: InputRecord) -> str:
     name = f"{printable(record.name)}: " if record.name is not None else ""
     return f"{name}{format_shape(record.shape)} {record.dtype}"
+
+
+def _folded(runs: Sequence[Run], units: Units) -> list[Note]:
+    """Which rows stand for several modules, and what one of these costs."""
+    count = partial(count_text, units=units)
+    notes = []
+    for run in runs[:_RUNS]:
+        one = f"each {count(run.params)} params", f"{count(run.madds)} MAdds", f"{count(run.flops)} FLOPs"
+        kind = f"{run.count} × {printable(run.type)}" if run.type else f"{run.count} equal modules"
+        notes.append(Note("folded", (f"{shown_path(run.path)} is {kind}", *one)))
+    more = len(runs) - _RUNS
+    return notes + (
+        [Note("folded", (f"{more} more run{'' if more == 1 else 's'} of equal modules",))] if more > 0 else []
+    )
 
 
 def _limits(profile: Profile) -> list[Note]:
@@ -137,7 +157,7 @@ def _observed(profile: Profile, units: Units) -> list[Note]:
     if profile.memory is not None:
         notes += _memory(profile.memory, units)
     elif profile.total.peak is not None:  # of a saved report
-        notes.append(Note("peak", (f"{_SIZE[units](profile.total.peak)} of tensor memory",)))
+        notes.append(Note("peak", (f"{size_text(profile.total.peak, units)} of tensor memory",)))
     return notes
 
 
@@ -148,7 +168,7 @@ def peak_place(memory: MemoryProfile) -> str:
 
 def _memory(memory: MemoryProfile, units: Units) -> list[Note]:
     """The peak: how high, where, and what is alive there."""
-    size = _SIZE[units]
+    size = partial(size_text, units=units)
     several = len(memory.phases) > 1
     when = (f"{memory.phase} of step {memory.step}",) if several else ()
     held = [(kind, nbytes) for kind, nbytes in memory.at_peak().items() if nbytes]
@@ -168,7 +188,7 @@ def _memory(memory: MemoryProfile, units: Units) -> list[Note]:
 
 def _training(training: TrainingProfile, units: Units) -> list[Note]:
     """The step: with what, and what each phase costs."""
-    count = _COUNT[units]
+    count = partial(count_text, units=units)
     setup, total = training.setup, training.total
     how = [f"optimizer {setup.optimizer}", f"loss {setup.loss}"]
     if setup.autocast is not None:
@@ -186,7 +206,7 @@ def _training(training: TrainingProfile, units: Units) -> list[Note]:
 
 def _generation(generation: GenerationProfile, units: Units) -> list[Note]:
     """Prefill and decoding, and the cache."""
-    count, size = _COUNT[units], _SIZE[units]
+    count, size = partial(count_text, units=units), partial(size_text, units=units)
     asked = (
         f"prompt of {generation.prompt} tokens, which the table shows",
         f"{generation.new} new",

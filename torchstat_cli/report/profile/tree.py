@@ -76,6 +76,7 @@ class _Tree:
             input_shape=known.input_shape if known else (),
             output_shape=known.output_shape if known else (),
             dtype=known.dtype if known else None,
+            modules=known.modules if known else 1,
             duration_s=total_duration(rows),
             live=known.live if known else None,
             training=summed_training(rows),

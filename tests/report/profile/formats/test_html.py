@@ -83,7 +83,7 @@ def test_the_depth_says_how_far_the_tree_is_open_and_loses_no_row() -> None:
 
 
 def test_large_trees_are_folded_at_first() -> None:
-    rows = tuple(module(f"a.b.{index}", "Linear") for index in range(100))
+    rows = tuple(module(f"a.b.{index}", "Linear", params=index) for index in range(100))
     assert 'data-open="2"' in render(replace(TINY, rows=rows))
 
 

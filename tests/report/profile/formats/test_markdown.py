@@ -24,7 +24,7 @@ def test_columns_sum_to_the_totals(view: View) -> None:
     lines = [line for line in render(TINY, view).splitlines() if line.startswith("|")]
     heading = cells(lines[0])
     rows = [dict(zip(heading, cells(line), strict=True)) for line in lines[2:]]
-    for name, total in {"params": 1525, "MAdds": 9472, "FLOPs": 19732, "MemR+W": 12668}.items():
+    for name, total in {"params": 1525, "MAdds (MACs)": 9472, "FLOPs": 19732, "MemR+W": 12668}.items():
         assert int(rows[-1][name]) == total == sum(int(row[name]) for row in rows[:-1])
 
 

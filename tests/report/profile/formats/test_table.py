@@ -83,7 +83,7 @@ def test_a_pipe_gets_every_column_whatever_its_width() -> None:
 
 def test_long_names_are_shortened_in_the_middle_as_a_last_resort() -> None:
     lines = table(render(renamed("module." * 10 + "projection"), View(), Terminal(width=60)))
-    assert lines[5] == "module.mod…dule.module.projection  " + "1.290 k  2.560 k  5.140 k"
+    assert lines[5] == "module.mo….module.projection  " + "1.290 k       2.560 k  5.140 k"
 
 
 @pytest.mark.parametrize("color", [False, True])
@@ -110,8 +110,8 @@ def test_colour_adds_only_codes() -> None:
 
 def test_zeros_are_dim_and_lower_bounds_stand_out() -> None:
     colored = render(with_unknown(), View(columns=("path", "madds")), Terminal(color=True))
-    assert "\x1b[2m     0  \x1b[0m" in colored
-    assert "\x1b[33m    ≥0  \x1b[0m" in colored
+    assert re.search(r"\x1b\[2m +0  \x1b\[0m", colored)
+    assert re.search(r"\x1b\[33m +≥0  \x1b\[0m", colored)
 
 
 def test_terminal_codes_in_names_are_escaped() -> None:

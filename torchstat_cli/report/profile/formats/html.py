@@ -11,12 +11,13 @@ from string import Template
 
 from torchstat_cli.foreign_text import printable
 from torchstat_cli.records import Profile
+from torchstat_cli.report.names import last_name
 from torchstat_cli.report.profile.cells import Cell, build, row_cells
 from torchstat_cli.report.profile.columns import Column
 from torchstat_cli.report.profile.summary import Note, summarize
 from torchstat_cli.report.profile.timeline import timeline
 from torchstat_cli.report.profile.tree import branches
-from torchstat_cli.report.profile.view import Selection, View, select
+from torchstat_cli.report.profile.view import Selection, View, folded_for, select
 
 _OPEN_WHOLE = 60
 _OPEN_DEPTH = 2
@@ -45,14 +46,15 @@ def render(profile: Profile, view: View | None = None) -> str:
         title=escape(printable(name)),
         style=_resource("report.css"),
         script=_resource("report.js"),
-        summary=_summary(summarize(profile, view.units)) + (timeline(profile.memory) if profile.memory else ""),
+        summary=_summary(summarize(profile, view.units, select(profile, view).runs))
+        + (timeline(profile.memory) if profile.memory else ""),
         table=_table(profile, view),
     )
 
 
 def fragment(profile: Profile) -> str:
     """The same table and summary for a notebook: no script, so no buttons, and everything unfolded."""
-    style, summary = _resource("report.css"), _summary(summarize(profile, "auto"))
+    style, summary = _resource("report.css"), _summary(summarize(profile, "auto", select(profile, View()).runs))
     return f'<div class="modelstat"><style>{style}</style>{_table(profile, View(), scripted=False)}{summary}</div>'
 
 
@@ -98,17 +100,12 @@ def _is_tree(view: View, selection: Selection) -> bool:
 def _tree_rows(profile: Profile, view: View, selection: Selection) -> list[HtmlRow]:
     """The whole tree, whatever the depth: a page can unfold what a terminal must leave out."""
     rows = []
-    for branch in branches(profile):
+    for branch in branches(folded_for(profile, view).profile):
         name, *others = row_cells(branch.row, selection, view.units, bounded=branch.is_bounded)
-        text = "(direct)" if branch.row.kind == "direct" else _last_name(name.text)
+        text = "(direct)" if branch.row.kind == "direct" else last_name(name.text)
         cells = (Cell(text, name.value), *others)
         rows.append(HtmlRow(cells, branch.depth, branch.is_container, title=branch.row.path))
     return rows
-
-
-def _last_name(text: str) -> str:
-    name, mark, shared = text.partition(" = ")
-    return name.rpartition(".")[2] + mark + shared
 
 
 def _heading(column: Column, *, scripted: bool) -> str:

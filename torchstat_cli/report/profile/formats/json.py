@@ -10,11 +10,11 @@ from typing import Any
 
 from torchstat_cli.errors import UsageError
 from torchstat_cli.records import COSTS, SCHEMA, InputRecord, Profile, Totals, UnknownOperator
-from torchstat_cli.report.profile.columns import data_columns
+from torchstat_cli.report.profile.columns import COLUMNS, data_columns
 from torchstat_cli.report.profile.json_parts import observed
-from torchstat_cli.report.profile.view import View, check
+from torchstat_cli.report.profile.view import View, check, select
 
-_PARTS = ("live", "training")
+_PARTS = ("param_shapes", "live", "training")
 
 _TOTALS = (
     *("params", "trainable_params", "buffers", "param_bytes", "buffer_bytes", *COSTS, "memory", "peak", "training"),
@@ -23,7 +23,7 @@ _TOTALS = (
 
 
 def render(profile: Profile, view: View | None = None) -> str:
-    """``profile`` as JSON, one line per row; of a view only the depth matters.
+    """``profile`` as JSON, one line per row; of a view only the depth and the groups matter.
 
     Raises:
         UsageError: the view leaves something out; a report that does not add up would be no report.
@@ -31,7 +31,11 @@ def render(profile: Profile, view: View | None = None) -> str:
     view = view or View()
     check(view)
     _refuse_parts(view)
-    return to_text(build(profile if view.depth is None else profile.folded(view.depth)))
+    report = build(profile if view.depth is None else profile.folded(view.depth))
+    if view.by == "group":
+        groups = select(profile, view, data=True).rows
+        report["groups"] = [_record(row, (*data_columns("group"), *_PARTS), profile.total) for row in groups]
+    return to_text(report)
 
 
 def _refuse_parts(view: View) -> None:
@@ -79,10 +83,13 @@ def _names(kind: type[Any]) -> tuple[str, ...]:
     return tuple(field.name for field in fields(kind))
 
 
-def _record(record: Any, names: Sequence[str]) -> dict[str, Any]:
-    """The values of ``record`` by name, less the parts that the run did not look at."""
-    values = {name: plain(getattr(record, name)) for name in names}
-    return {name: value for name, value in values.items() if value is not None or name not in _PARTS}
+def _record(record: Any, names: Sequence[str], total: Totals | None = None) -> dict[str, Any]:
+    """The values of ``record`` by name, less the parts that it does not have; derived ones need the ``total``."""
+    values = {
+        name: plain(COLUMNS[name].value(record, total) if total and name in COLUMNS else getattr(record, name))
+        for name in names
+    }
+    return {name: value for name, value in values.items() if value or name not in _PARTS}
 
 
 def plain(value: Any) -> Any:

@@ -20,7 +20,8 @@ def render(profile: Profile, view: View | None = None) -> str:
         UsageError: the view asks for something that does not exist.
     """
     view = view or View()
-    grid = build(select(profile, view), view.units)
+    selection = select(profile, view)
+    grid = build(selection, view.units)
     lines = [
         _line(column.heading for column in grid.columns),
         _line("---:" if column.is_number else "---" for column in grid.columns),
@@ -28,7 +29,7 @@ def render(profile: Profile, view: View | None = None) -> str:
         *([_line(f"*{text}*" if text else "" for text in _escaped(grid.rest))] if grid.rest else []),
         _line(f"**{text}**" if text else "" for text in _escaped(grid.total)),
         "",
-        *_list(summarize(profile, view.units)),
+        *_list(summarize(profile, view.units, selection.runs)),
     ]
     return "\n".join(lines) + "\n"
 

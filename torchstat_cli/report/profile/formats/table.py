@@ -10,7 +10,8 @@ from torchstat_cli.records import Profile
 from torchstat_cli.report.layout import GAP, Fit, align_units, column_widths, fit
 from torchstat_cli.report.profile.cells import Cell, Grid, build
 from torchstat_cli.report.profile.summary import Note, summarize
-from torchstat_cli.report.profile.view import View, select
+from torchstat_cli.report.profile.tree_grid import tree_grid
+from torchstat_cli.report.profile.view import Selection, View, select
 from torchstat_cli.report.terminal import Terminal, styled, to_ascii
 from torchstat_cli.report.width import cell_width, pad, shorten, wrap
 
@@ -28,20 +29,27 @@ def render(profile: Profile, view: View | None = None, terminal: Terminal | None
         UsageError: the view asks for something that does not exist.
     """
     view, terminal = view or View(), terminal or Terminal()
-    selection = select(profile, view)
-    grid = _for_ascii(build(selection, view.units)) if terminal.ascii else build(selection, view.units)
+    selection, grid = tree_grid(profile, view) if view.tree else _flat(profile, view)
+    grid = _for_ascii(grid) if terminal.ascii else grid
     texts = _aligned(grid)
     widths = column_widths(list(zip(*texts, strict=True)))
     ranks = [column.rank for column in grid.columns]
     layout = fit(widths, ranks, terminal.width, named=grid.columns[0].kind == "text")
-    dropped = [column.heading for position, column in enumerate(grid.columns) if position not in layout.kept]
-    notes = list(summarize(profile, view.units))
+    dropped = [
+        column.heading for position, column in enumerate(grid.columns) if position not in layout.kept and column.heading
+    ]
+    notes = list(summarize(profile, view.units, selection.runs))
     if dropped:
         notes.append(Note("no room for", tuple(dropped)))
     if terminal.ascii:
         notes = [replace(note, phrases=tuple(map(to_ascii, note.phrases))) for note in notes]
     lines = chain(_table(grid, texts, widths, layout, terminal), [[]], _notes(notes, terminal))
     return "".join(f"{_text(line, terminal)}\n" for line in lines)
+
+
+def _flat(profile: Profile, view: View) -> tuple[Selection, Grid]:
+    selection = select(profile, view)
+    return selection, build(selection, view.units)
 
 
 def _for_ascii(grid: Grid) -> Grid:
