@@ -18,19 +18,25 @@ from torchstat_cli.errors import InputError, SpecError, UsageError
 from torchstat_cli.foreign_text import shown
 from torchstat_cli.loading import find_model, place
 from torchstat_cli.loading.given import Shapes, as_shape, given_inputs
+from torchstat_cli.loading.providers import names_of
 from torchstat_cli.python_remedies import told_in_python
 from torchstat_cli.report.report import Report
+from torchstat_cli.report.sweep import Sweep
 from torchstat_cli.tasks.profile import measure
 from torchstat_cli.tasks.provenance import live_provenance
 from torchstat_cli.tasks.registry import operator_registry
 from torchstat_cli.tasks.settings import Mode, Settings, training_run
+from torchstat_cli.tasks.sweep.measuring import SweepSettings
+from torchstat_cli.tasks.sweep.models import expand
+from torchstat_cli.tasks.sweep.run import SweepRequest, run_sweep
+from torchstat_cli.tasks.sweep.variants import parse_variants, tasks_of
 from torchstat_cli.torch_access.process import generators_left_alone
 from torchstat_cli.torch_access.wrappers import peeled, refuse_sharded
 
 if TYPE_CHECKING:
     from torchstat_cli.report.explanation import Explained
 
-__all__ = ["Capture", "explain", "formula", "instrument", "load_model", "profile", "stat"]
+__all__ = ["Capture", "explain", "formula", "instrument", "load_model", "profile", "stat", "sweep"]
 
 
 @told_in_python()
@@ -149,6 +155,48 @@ def load_model(spec: str, *, device: str = "cpu", **arguments: Any) -> nn.Module
         ModelstatError: the spec names nothing, or the factory raised.
     """
     return place(find_model(spec, arguments), device).model
+
+
+@told_in_python()
+def sweep(
+    *models: str,
+    inputs: Sequence[str] = (),
+    vary: Mapping[str, Sequence[Any]] | None = None,
+    dtype: str | None = None,
+    mode: Mode = "eval",
+    memory: bool = False,
+    jobs: int | None = None,
+    timeout: float | None = None,
+    memory_limit: int | None = None,
+) -> Sweep:
+    """What many models cost, a row each, measured in worker processes.
+
+    The workers are started anew: a script that calls this keeps what it does under ``if __name__ == "__main__":``.
+
+    Args:
+        models: specs, and patterns over a library's names: "timm/vit_*".
+        inputs: specs of dummy inputs for every model, "1,3,224,224"; none takes each model's own example.
+        vary: a row for each value: {"batch": [1, 8]}, {"input.H": [224, 320]}, {"arg.depth": [2, 4]}.
+        dtype: of floating parameters and inputs.
+        mode: "eval" or "train".
+        memory: the simulated peak too.
+        jobs: worker processes; None is one per processor, at most eight.
+        timeout: seconds for one model.
+        memory_limit: bytes that one worker may allocate.
+
+    Returns:
+        The rows in order; a model that failed is a row that says why.
+
+    Raises:
+        ModelstatError: nothing to sweep, or a setting that cannot be.
+    """
+    if not all(isinstance(model, str) for model in models):
+        raise SpecError("a sweep takes specs alone, which its processes can build", "profile live modules one by one")
+    settings = SweepSettings(tuple(inputs), (), dtype, mode, memory)
+    settings.check()
+    request = SweepRequest(jobs, timeout, memory_limit)
+    varied = parse_variants([f"{name}={','.join(map(str, values))}" for name, values in (vary or {}).items()])
+    return Sweep.of(run_sweep(tasks_of(expand(models, names_of), varied), settings, request))
 
 
 def stat(model: nn.Module | str, input_size: Sequence[int]) -> Report:

@@ -85,7 +85,7 @@ def test_typo_of_a_command(capsys: pytest.CaptureFixture[str]) -> None:
     ("words", "sentence"),
     [
         ((MLP, "--detph", "1"), "No such option '--detph'"),
-        ((MLP, "another"), "unexpected extra argument (another)"),
+        (("profile", MLP, "another"), "unexpected extra argument (another)"),
         (("profile",), "Missing argument 'MODEL'"),
         (("--quiet",), "Missing"),
         ((MLP, "--input"), "requires an argument"),

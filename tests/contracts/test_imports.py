@@ -40,6 +40,7 @@ ALLOWED: dict[str, set[str]] = {
         "loading",
         "records",
         "torch_access",
+        "units",
         "version",
     },
     "api": {

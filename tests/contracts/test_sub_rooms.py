@@ -77,6 +77,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "explanation": {"cleaning", "layout", "names", "terminal", "width"},
         "profile": {"layout", "names", "terminal", "width"},
         "verdict": {"cleaning", "layout", "names", "width"},
+        "sweep": {"cleaning", "layout", "profile", "writing"},
         "__init__": {"profile"},
         "report": {"__init__", "profile", "terminal", "writing"},
     },

@@ -77,7 +77,7 @@ def words(outcomes: list[str | ModelError]) -> list[str]:
 
 def test_results_come_in_order_and_every_task_is_announced() -> None:
     done: list[int] = []
-    outcomes = run_tasks(Work(behave, nothing, jobs=2), ["a", "b", "c", "d", "e"], done.append)
+    outcomes = run_tasks(Work(behave, nothing, jobs=2), ["a", "b", "c", "d", "e"], lambda index, _: done.append(index))
     assert words(outcomes) == ["a", "b", "c", "d", "e"]  # type: ignore[arg-type]
     assert sorted(done) == [0, 1, 2, 3, 4]
     processes = {str(outcome).split()[-1] for outcome in outcomes}
@@ -132,7 +132,7 @@ def test_a_child_that_returns_has_no_part_in_the_conversation() -> None:
 
 
 def test_a_death_after_the_answer_costs_no_task() -> None:
-    def wait(index: int) -> None:
+    def wait(index: int, outcome: object) -> None:
         time.sleep(0.5)  # until the worker is dead
 
     outcomes = run_tasks(Work(behave, nothing, jobs=1, timeout=20), ["die later", "b"], wait)

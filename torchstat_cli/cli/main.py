@@ -25,6 +25,7 @@ COMMANDS = {
     "profile": "What a model costs, per module or per operator (the default command).",
     "check": "The CI gate: fail when a model got dearer, and say why.",
     "compare": "Two models or saved reports side by side.",
+    "sweep": "Many models, a row each.",
     "fit": "The largest batch, or sequence, that fits a memory size.",
     "nodes": "The names whose activations can be extracted.",
     "explain": "How a number comes about: formula, numbers put in, sum.",
@@ -58,7 +59,8 @@ class LazyGroup(click.Group):
             close = get_close_matches(args[0], COMMANDS, n=1)
             if close and args[1:] and not args[1].startswith("-"):
                 raise click.UsageError(f"there is no command {args[0]!r}; did you mean {close[0]}?", ctx)
-            args = [DEFAULT_COMMAND, *args]
+            several = len(args) > 1 and not args[1].startswith("-")
+            args = ["sweep" if several else DEFAULT_COMMAND, *args]
         return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

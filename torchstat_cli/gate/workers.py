@@ -29,6 +29,18 @@ _LOOK_SECONDS = 0.25  # between two looks at whether workers live
 _READY = "ready"
 
 
+class OutOfTimeError(ModelError):
+    """A task took longer than it may."""
+
+    ending = "timeout"
+
+
+class DeadWorkerError(ModelError):
+    """The process of a task ended before the task."""
+
+    ending = "died"
+
+
 @dataclass(frozen=True, slots=True)
 class Work(Generic[Task, Result]):
     """What workers do; the functions must be importable by name, as they travel to other processes."""
@@ -55,14 +67,16 @@ class _Worker:
 
 
 def run_tasks(
-    work: Work[Task, Result], tasks: Sequence[Task], done: Callable[[int], None] = lambda index: None
+    work: Work[Task, Result],
+    tasks: Sequence[Task],
+    done: Callable[[int, Result | ModelstatError], None] = lambda index, outcome: None,
 ) -> list[Result | ModelstatError]:
     """The result of every task, in order, or the error that took its place.
 
     Args:
         work: what to do with a task, and how many at a time.
         tasks: must be picklable, as must the results.
-        done: called with the index of every task that ended.
+        done: called with the index of every task that ended, and with what it gave.
     """
     pending = list(reversed(range(len(tasks))))
     results: dict[int, Result | ModelstatError] = {}
@@ -77,7 +91,7 @@ def run_tasks(
                     index = pending.pop() if pending else None
                 if outcome is not None and index is not None:
                     results[index] = outcome
-                    done(index)
+                    done(index, outcome)
                 if not worker.ready or not worker.process.is_alive():
                     _stop(worker)
                     workers.remove(worker)
@@ -136,7 +150,7 @@ def _receive(worker: _Worker, timeout: float | None) -> Any:
         if not worker.process.is_alive() and not worker.connection.poll():
             return _death(worker)
         doing = f"took longer than {timeout:g} s and was stopped" if started else "could not be started in time"
-        return ModelError(f"measuring {doing}", "allow more: --timeout SECONDS, or use a smaller --input")
+        return OutOfTimeError(f"measuring {doing}", "allow more: --timeout SECONDS, or use a smaller --input")
     try:
         message = worker.connection.recv()
     except (EOFError, OSError):
@@ -145,12 +159,12 @@ def _receive(worker: _Worker, timeout: float | None) -> Any:
     return None if message == _READY else message
 
 
-def _death(worker: _Worker) -> ModelError:
+def _death(worker: _Worker) -> DeadWorkerError:
     _wait_for_end(worker)
     code = worker.process.exitcode
     cause = f"signal {-code} ({_signal_name(-code)})" if code is not None and code < 0 else f"exit code {code}"
     remedy = "the kernel kills a process that takes too much memory; fewer --jobs need less" if code == -9 else None
-    return ModelError(f"the process that measured it died with {cause}", remedy)
+    return DeadWorkerError(f"the process that measured it died with {cause}", remedy)
 
 
 def _signal_name(number: int) -> str:

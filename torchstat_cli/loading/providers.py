@@ -111,6 +111,20 @@ def find(prefix: str, name: str, arguments: Mapping[str, object], *, online: boo
         return replace(provider.find(name, arguments, online=online), spec=f"{prefix}/{name}")
 
 
+def names_of(prefix: str) -> list[str]:
+    """Every model that a library can build.
+
+    Raises:
+        SpecError: no library has this prefix, it has no list of names, or it is missing or broken.
+    """
+    provider = next((provider for provider in PROVIDERS if provider.prefix == prefix), None)
+    if provider is None or provider.catalog is None:
+        listed = [provider.prefix for provider in PROVIDERS if provider.catalog is not None]
+        raise SpecError(f"there is no list of the models of {prefix!r}", f"there is one of {', '.join(listed)}")
+    _require(provider)
+    return provider.catalog.names()
+
+
 @contextmanager
 def _without_broken(packages: tuple[str, ...]) -> Iterator[None]:
     """Hide the installed ``packages`` that cannot be imported from a library that would take them for working ones."""

@@ -47,6 +47,7 @@ from torchstat_cli.records.recording import (
     PhaseEvents,
     Recording,
 )
+from torchstat_cli.records.sweep import SWEEP_NUMBERS, Status, SweepResult, SweepRow, SweepTask
 from torchstat_cli.records.training import (
     PhaseTotal,
     TrainingCost,
@@ -68,6 +69,7 @@ __all__ = [
     "RULES",
     "SCHEMA",
     "SUMMED",
+    "SWEEP_NUMBERS",
     "Block",
     "Cost",
     "Event",
@@ -95,6 +97,10 @@ __all__ = [
     "Recording",
     "Shape",
     "Share",
+    "Status",
+    "SweepResult",
+    "SweepRow",
+    "SweepTask",
     "TensorRecord",
     "Totals",
     "TrainingCost",

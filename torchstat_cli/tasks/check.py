@@ -35,7 +35,7 @@ def measure_entries(
         done: called with the name of every model that ended.
     """
     work = Work(measure_entry, _import_torch, jobs, timeout)
-    outcomes = run_tasks(work, entries, lambda index: done(entries[index].name))
+    outcomes = run_tasks(work, entries, lambda index, _: done(entries[index].name))
     return {entry.name: outcome for entry, outcome in zip(entries, outcomes, strict=True)}
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from torchstat_cli.errors import PlacementError, UsageError
 from torchstat_cli.loading import InputSpec, ModelSource, announced, find_model
-from torchstat_cli.records import FitPoint, FitResult, InputRecord, Profile
+from torchstat_cli.records import FitPoint, FitResult, Profile
+from torchstat_cli.tasks.axes import Axis, batch_axes, named_axes, resized, shapes_in_words, spec_of
 from torchstat_cli.tasks.profile import profile_spec
 from torchstat_cli.tasks.search import LIMIT, search_largest
 from torchstat_cli.tasks.settings import Settings
@@ -25,15 +26,6 @@ class FitRequest:
     limit: int = LIMIT
     device: str | None = None  # whose size the budget is
     source: str | None = None  # where that size is from
-
-
-@dataclass(frozen=True)
-class _Axis:
-    """One axis of one input."""
-
-    position: int  # of the input
-    axis: int
-    name: str
 
 
 def fit_spec(
@@ -99,12 +91,12 @@ def _fitted(
     assumed: dict[str, None],
 ) -> FitResult:
     """The search, from the profile of the inputs as they are; what a size assumes is added to ``assumed``."""
-    specs = given or tuple(_spec(record) for record in first.provenance.inputs)
+    specs = given or tuple(spec_of(record) for record in first.provenance.inputs)
     axes = _axes(request.vary, specs)
 
     def simulate(size: int) -> FitPoint:
         tried(size)
-        profile, _ = profile_spec(source, _grown(specs, axes, size), settings)
+        profile, _ = profile_spec(source, resized(specs, axes, size), settings)
         assumed.update(dict.fromkeys(profile.provenance.assumptions))
         return _point(size, profile)
 
@@ -123,20 +115,11 @@ def _fitted(
     )
 
 
-def _spec(record: InputRecord) -> InputSpec:
-    return InputSpec(record.name, record.shape, record.dtype, None)
+def _axes(texts: tuple[str, ...], specs: tuple[InputSpec, ...]) -> tuple[Axis, ...]:
+    return tuple(axis for text in texts for axis in _parsed(text, specs)) if texts else batch_axes(specs)
 
 
-def _axes(texts: tuple[str, ...], specs: tuple[InputSpec, ...]) -> tuple[_Axis, ...]:
-    if texts:
-        return tuple(axis for text in texts for axis in _parsed(text, specs))
-    axes = tuple(_Axis(place, 0, _words(specs, place, 0)) for place, spec in enumerate(specs) if spec.shape)
-    if not axes:
-        raise UsageError("no input of the model has an axis that could grow", "name inputs with --input")
-    return axes
-
-
-def _parsed(text: str, specs: tuple[InputSpec, ...]) -> list[_Axis]:
+def _parsed(text: str, specs: tuple[InputSpec, ...]) -> tuple[Axis, ...]:
     name, _, number = text.rpartition(":")
     try:
         axis = int(number)
@@ -144,34 +127,10 @@ def _parsed(text: str, specs: tuple[InputSpec, ...]) -> list[_Axis]:
         raise UsageError(
             f"--vary {text!r} names no axis", "write it as NAME:AXIS, e.g. input_ids:1, or AXIS"
         ) from error
-    found = [
-        _Axis(place, axis % len(spec.shape), _words(specs, place, axis % len(spec.shape)))
-        for place, spec in enumerate(specs)
-        if name in ("", _name(spec, place)) and -len(spec.shape) <= axis < len(spec.shape)
-    ]
+    found = named_axes(name, axis, specs)
     if not found:
-        inputs = ", ".join(f"{_name(spec, place)} {list(spec.shape)}" for place, spec in enumerate(specs))
-        raise UsageError(f"--vary {text!r} fits no input", f"the inputs are {inputs}")
+        raise UsageError(f"--vary {text!r} fits no input", f"the inputs are {shapes_in_words(specs)}")
     return found
-
-
-def _name(spec: InputSpec, place: int) -> str:
-    """The keyword of an input, or its position."""
-    return spec.name if spec.name is not None else str(place)
-
-
-def _words(specs: tuple[InputSpec, ...], place: int, axis: int) -> str:
-    """An axis as people read it."""
-    name = specs[place].name
-    of = f" of {name}" if name is not None else f" of input {place}" if len(specs) > 1 else ""
-    return f"axis {axis}{of}"
-
-
-def _grown(specs: tuple[InputSpec, ...], axes: tuple[_Axis, ...], size: int) -> tuple[InputSpec, ...]:
-    shapes = [list(spec.shape) for spec in specs]
-    for axis in axes:
-        shapes[axis.position][axis.axis] = size
-    return tuple(replace(spec, shape=tuple(shape)) for spec, shape in zip(specs, shapes, strict=True))
 
 
 def _point(size: int, profile: Profile) -> FitPoint:

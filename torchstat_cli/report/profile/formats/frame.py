@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from torchstat_cli.records import Profile
@@ -30,6 +31,13 @@ def to_pandas(profile: Profile, by: By = "module") -> pandas.DataFrame:
         for column in selection.columns
     }
     return pandas.DataFrame(columns)
+
+
+def frame_of(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> pandas.DataFrame:
+    """``rows`` of plain values under their headings."""
+    import pandas
+
+    return pandas.DataFrame([list(row) for row in rows], columns=list(columns))
 
 
 def _value(column: Column, value: Any) -> Any:

@@ -1,0 +1,1 @@
+"""Many models, each measured on its own in a worker process."""
