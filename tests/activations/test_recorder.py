@@ -128,7 +128,12 @@ def test_attention_may_be_told_by_the_name_of_the_module_alone() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return self.get_submodule(self.name)(x)
 
-    assert Recorder(Model("mixer"))(X)[1] is None
+    with pytest.warns(UserWarning, match=r"square ran in another module: observe\(model, \['mixer.softmax'\]\)"):
+        assert Recorder(Model("mixer"))(X)[1] is None
+    model = Model("mixer")
+    with observe(model, ["mixer.softmax"]) as observation:
+        model(X)
+    torch.testing.assert_close(observation["mixer.softmax"], (X @ X.transpose(1, 2)).softmax(-1))
     maps = Recorder(Model("attn"), by_name=True)(X)[1]
     assert isinstance(maps, dict)
     torch.testing.assert_close(maps["attn"], (X @ X.transpose(1, 2)).softmax(-1))

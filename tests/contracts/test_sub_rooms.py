@@ -38,7 +38,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "events": set(),
         "selection": set(),
         "saving": set(),
-        "attention": {"events", "selection"},
+        "attention": {"events", "outputs", "selection"},
         "runtime": {"attention", "events", "outputs", "selection"},
         "graph": {"outputs", "runtime", "selection"},
         "nodes": {"events", "graph", "runtime", "selection"},

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from torchstat_cli.activations.attention.maps import MapSubset
+    from torchstat_cli.activations.attention.subset import MapSubset
     from torchstat_cli.activations.extractor import Extractor
     from torchstat_cli.activations.features import create_feature_extractor, get_graph_node_names
     from torchstat_cli.activations.intermediate import IntermediateExtractor, IntermediateExtractorBase
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torchstat_cli.activations.runtime.observation import Observation, ObservationReport, ObserveOptions, observe
 
 _HOMES = {
-    "attention.maps": ("MapSubset",),
+    "attention.subset": ("MapSubset",),
     "extractor": ("Extractor",),
     "features": ("create_feature_extractor", "get_graph_node_names"),
     "intermediate": ("IntermediateExtractor", "IntermediateExtractorBase"),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 
 class Stop(BaseException):
@@ -27,5 +26,15 @@ class Event:
     operator: str | None = None  # None for a module
 
 
-MapSource = Callable[[], Any]
-"""Computes an attention map, only when somebody wants it."""
+MapPart = Literal["map", "window", "sinks"]
+"""What a map's last axis is: keys; places in a window around each query; columns that are no keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundMap:
+    """One attention map, (batch, heads, queries, keys) wherever the attention module says how many heads it has."""
+
+    path: str  # of the attention module
+    name: str  # calls numbered, then the part: "blocks.0.attn", "blocks.0.attn_1", "encoder.0.self.window"
+    part: MapPart
+    maps: Tensor  # detached, and nobody else's

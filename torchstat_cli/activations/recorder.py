@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from torchstat_cli.activations.attention.finder import AttentionFinder, has_attention
-from torchstat_cli.activations.attention.maps import MapSubset, Subset
-from torchstat_cli.activations.events import Event, MapSource
+from torchstat_cli.activations.attention.finder import AttentionFinder
+from torchstat_cli.activations.attention.owners import has_attention
+from torchstat_cli.activations.attention.subset import MapSubset, Subset
+from torchstat_cli.activations.events import Event, FoundMap
 from torchstat_cli.activations.outputs import first_device
 from torchstat_cli.activations.runtime.calling import call_model, check_device
 from torchstat_cli.activations.runtime.function_mode import OperatorMode, listening
@@ -60,6 +61,7 @@ class Recorder(nn.Module):
         self.vit = vit
         self.data = None  # always None; vit-pytorch has the attribute
         self.recordings: list[Tensor] = []
+        self._overlooked: dict[str, None] = {}  # softmaxes of the last call that may be attention
         self.names: list[str] = []  # of the recordings, in order
         self.hooks: list[RemovableHandle] = []  # always empty between calls; vit-pytorch has the attribute
         self.ejected = False
@@ -82,12 +84,8 @@ class Recorder(nn.Module):
         self.clear()
         with self._listening():
             output = call_model(self.vit, args, kwargs)
-        if not self.recordings and has_attention(self.vit):
-            warnings.warn(
-                "no attention was seen: it is neither a fused kernel, nn.MultiheadAttention nor a softmax",
-                UserWarning,
-                stacklevel=2,
-            )
+        if not self.recordings and (self._overlooked or has_attention(self.vit)):
+            warnings.warn(_nothing_seen(next(iter(self._overlooked), None)), UserWarning, stacklevel=2)
         device = self.device if self.device is not None else first_device(args, kwargs)
         return output, self._gathered(device)
 
@@ -106,11 +104,19 @@ class Recorder(nn.Module):
             stack.enter_context(listening(mode))
             yield
 
-    def take_map(self, path: str, call_name: str, source: MapSource) -> None:
-        """Record the map of the attention module ``path``."""
-        if _in_scope(self.vit, path):
-            self.names.append(call_name)
-            self.record(source())
+    def wants_map(self, path: str) -> bool:
+        """Whether maps of the attention module ``path`` are recorded."""
+        return _in_scope(self.vit, path)
+
+    def take_map(self, found: FoundMap) -> None:
+        """Record a map; what goes to sinks is none."""
+        if found.part != "sinks":
+            self.names.append(found.name)
+            self.recordings.append(found.maps)
+
+    def overlooked(self, name: str) -> None:
+        """Remember a softmax that may be attention, for the warning where none was found."""
+        self._overlooked.setdefault(name)
 
     def record(self, attn: Tensor) -> None:
         """Add a copy of a map (batch, heads, queries, keys) by hand."""
@@ -120,6 +126,7 @@ class Recorder(nn.Module):
         """Forget the maps of the last call."""
         self.recordings.clear()
         self.names.clear()
+        self._overlooked.clear()
 
     def eject(self) -> nn.Module:
         """Give the model back; the wrapper cannot be called afterwards."""
@@ -148,6 +155,13 @@ class _Nobody:
 
     def failed(self, event: Event) -> None:
         """Nothing."""
+
+
+def _nothing_seen(softmax: str | None) -> str:
+    text = "no attention was seen: no fused kernel, nn.MultiheadAttention or softmax in an attention module ran"
+    if softmax is None:
+        return text
+    return f"{text}; a softmax over a square ran in another module: observe(model, [{softmax!r}]) keeps it"
 
 
 def _in_scope(model: nn.Module, path: str) -> bool:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from torchstat_cli.activations.attention.maps import MapSubset, fused_map, multihead_map
+from torchstat_cli.activations.attention.maps import fused_map, multihead_map
+from torchstat_cli.activations.attention.subset import MapSubset
 
 
 def qkv(heads: int = 2, key_heads: int | None = None, queries: int = 5, keys: int = 7) -> tuple[Tensor, Tensor, Tensor]:
@@ -87,7 +88,7 @@ def test_multihead_maps_equal_the_modules_own(training: bool) -> None:
     expected = module.eval()(x, x, x, padding, average_attn_weights=False)[1]
     module.train(training)
     state = torch.get_rng_state()
-    maps = multihead_map(module, (x, x, x, padding, False), {}, None)
+    maps = multihead_map(module, (x, x, x, padding, False), {})
     torch.testing.assert_close(maps, expected)
     assert module.dropout == 0.5
     assert torch.equal(torch.get_rng_state(), state)

@@ -2,41 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-Subset = Sequence[int] | slice | None
-
-
-@dataclass(frozen=True, slots=True)
-class MapSubset:
-    """Which part of a map (…, heads, queries, keys) is wanted; full maps grow with the square of the tokens."""
-
-    heads: Subset = None
-    queries: Subset = None
-    keys: Subset = None
-
-    def of(self, maps: Tensor) -> Tensor:
-        """The wanted part of full maps, shape (…, heads, queries, keys)."""
-        if maps.dim() > 3:
-            maps = _choose(maps, -3, self.heads)
-        return _choose(_choose(maps, -2, self.queries), -1, self.keys)
-
-
-def _choose(tensor: Tensor, dim: int, subset: Subset) -> Tensor:
-    if subset is None:
-        return tensor
-    size = tensor.size(dim)
-    indices = range(*subset.indices(size)) if isinstance(subset, slice) else subset
-    outside = [index for index in indices if not -size <= index < size]
-    if outside:
-        raise IndexError(f"{outside[0]} is no index into {size} along dimension {dim} of the attention map")
-    return tensor.index_select(dim, torch.tensor([index % size for index in indices], device=tensor.device))
+from torchstat_cli.activations.attention.subset import MapSubset, chosen
 
 
 @torch.no_grad()
@@ -55,7 +29,8 @@ def fused_map(
     """The map of one ``scaled_dot_product_attention`` call, with that function's arguments; before dropout.
 
     ``query`` is (…, heads, queries, width), ``key`` (…, key heads, keys, width). The result is
-    (…, heads, queries, keys) in the query's dtype, with only the heads, queries and keys of ``subset``.
+    (…, heads, queries, keys) in the query's dtype, with only the heads, queries and keys of ``subset``. It is computed
+    in float32 (in float64 where the query is), also under autocast.
     """
     subset = subset or MapSubset()
     if enable_gqa:
@@ -63,20 +38,28 @@ def fused_map(
         key = key.repeat_interleave(query.size(-3) // key.size(-3), dim=-3)
     bias = _bias(query, key, attn_mask, is_causal)
     if query.dim() > 3:
-        query, key = _choose(query, -3, subset.heads), _choose(key, -3, subset.heads)
-        bias = _choose(bias, -3, subset.heads) if bias is not None and bias.dim() > 2 and bias.size(-3) > 1 else bias
-    query = _choose(query, -2, subset.queries)
-    bias = _choose(bias, -2, subset.queries) if bias is not None and bias.size(-2) > 1 else bias
+        # An axis of one serves all heads.
+        query, key, bias = (_of_many(tensor, -3, subset.heads) for tensor in (query, key, bias))  # type: ignore[assignment]
+    query = chosen(query, -2, subset.queries)
+    bias = _of_many(bias, -2, subset.queries)
     # Half precision overflows before the softmax; kernels accumulate in float32 too.
     precise = query.dtype if query.dtype == torch.float64 else torch.float32
     factor = 1.0 / math.sqrt(query.size(-1)) if scale is None else scale
-    scores = (query.to(precise) * factor) @ key.to(precise).transpose(-2, -1)
-    if bias is not None:
-        scores = scores + bias.to(precise)
-    # A row whose every key is masked has no distribution; the kernels return zeros there.
-    masked_out = scores.isneginf().all(dim=-1, keepdim=True)
-    maps = scores.softmax(dim=-1).masked_fill(masked_out, 0.0).to(query.dtype)
-    return _choose(maps, -1, subset.keys)
+    with torch.autocast(query.device.type, enabled=False):
+        scores = (query.to(precise) * factor) @ key.to(precise).transpose(-2, -1)
+        if bias is not None:
+            scores = scores + bias.to(precise)
+        # A row whose every key is masked has no distribution; the kernels return zeros there.
+        masked_out = scores.isneginf().all(dim=-1, keepdim=True)
+        maps = scores.softmax(dim=-1).masked_fill(masked_out, 0.0).to(query.dtype)
+    return chosen(maps, -1, subset.keys)
+
+
+def _of_many(tensor: Tensor | None, dim: int, subset: Any) -> Tensor | None:
+    """The wanted entries along ``dim``; all of it where that axis is missing or serves every index alike."""
+    if tensor is None or tensor.dim() < -dim or (dim == -3 and tensor.dim() < 3) or tensor.size(dim) == 1:
+        return tensor
+    return chosen(tensor, dim, subset)
 
 
 def _bias(query: Tensor, key: Tensor, attn_mask: Tensor | None, is_causal: bool) -> Tensor | None:
@@ -92,18 +75,11 @@ def _bias(query: Tensor, key: Tensor, attn_mask: Tensor | None, is_causal: bool)
 
 
 @torch.no_grad()
-def multihead_map(
-    module: nn.MultiheadAttention,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    output: Any,
-    subset: MapSubset | None = None,
-) -> Tensor:
+def multihead_map(module: nn.MultiheadAttention, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
     """The map of one ``nn.MultiheadAttention`` call, (batch, heads, queries, keys); before dropout.
 
     The module is asked a second time, for weights per head, so that the first answer stays untouched to the last bit.
     """
-    subset = subset or MapSubset()
     dropout = module.dropout
     wanted = {**kwargs, "need_weights": True, "average_attn_weights": False}
     positional = args[:4] + args[5:6]  # query, key, value, key_padding_mask, attn_mask; need_weights lies between
@@ -117,4 +93,18 @@ def multihead_map(
         maps: Tensor = nn.MultiheadAttention.forward(module, **wanted)[1]  # type: ignore[assignment]
     finally:
         module.dropout = dropout
-    return subset.of(maps)
+    return _batched(maps)
+
+
+@torch.no_grad()
+def multihead_function_map(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+    """The map of one ``F.multi_head_attention_forward`` call, (batch, heads, queries, keys); before dropout."""
+    call = inspect.signature(F.multi_head_attention_forward).bind(*args, **kwargs)
+    call.arguments.update(need_weights=True, average_attn_weights=False, training=False)
+    maps: Tensor = F.multi_head_attention_forward(*call.args, **call.kwargs)[1]  # type: ignore[assignment]
+    return _batched(maps)
+
+
+def _batched(maps: Tensor) -> Tensor:
+    """torch leaves the batch out where the query has none."""
+    return maps if maps.dim() > 3 else maps.unsqueeze(0)

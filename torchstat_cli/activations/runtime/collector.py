@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from torchstat_cli.activations.events import Event, MapSource, Stop
+from torchstat_cli.activations.events import Event, FoundMap, Stop
 from torchstat_cli.activations.runtime.gradients import GradientCell
 from torchstat_cli.activations.runtime.keeper import Keeper, holds_gradient
 from torchstat_cli.activations.runtime.picking import pick
@@ -41,6 +42,7 @@ class Collector:
         self._of_modules = {s for s in self._patterns if s.kind in ("glob", "re") and matching_modules(s, table)}
         self._parts = {selector.part for selector in selectors}
         self._maps = [selector for selector in selectors if selector.kind == "attn"]
+        self._overlooked: dict[str, None] = {}  # softmaxes that may be attention
         for selector in selectors:
             if not selector.is_pattern:
                 self._route(selector, table)
@@ -96,15 +98,24 @@ class Collector:
     def failed(self, event: Event) -> None:
         """Nothing to keep."""
 
-    def take_map(self, path: str, call_name: str, source: MapSource) -> None:
-        """Keep the attention map of the module ``path`` if a selection wants it."""
+    def wants_map(self, path: str) -> bool:
+        """Whether a selection may take a map of the attention module ``path``, or of any of its calls and parts."""
+        return any(selector.matches(path) or _below(selector.pattern, path) for selector in self._maps)
+
+    def take_map(self, found: FoundMap) -> None:
+        """Keep an attention map if a selection wants it; sinks only for one that says so."""
         for selector in self._maps:
-            if selector.matches(path):
-                key = f"attn:{call_name}"
+            by_name = selector.matches(found.name) and (found.part != "sinks" or selector.pattern.endswith("sinks"))
+            if by_name or (found.part != "sinks" and selector.matches(found.path)):
+                key = f"attn:{found.name}"
                 self.fired[key] += 1
                 self._served.add(selector)
-                self._slots.setdefault(key, Slot(selector)).calls.append(source())
+                self._slots.setdefault(key, Slot(selector)).calls.append(found.maps)
                 break
+
+    def overlooked(self, name: str) -> None:
+        """Remember a softmax that may be attention, for the error where none was found."""
+        self._overlooked.setdefault(name)
 
     def _gradient(self, event: Event, value: Any) -> GradientCell:
         if not holds_gradient(value):
@@ -152,13 +163,22 @@ class Collector:
         """
         for selector in self.never_fired():
             if selector.kind == "attn":
+                seen = next(iter(self._overlooked), None)
                 raise SelectionError(
                     f"{selector.text!r} found no attention: no fused kernel, MultiheadAttention or softmax in an "
                     "attention module ran",
-                    "select the softmax operator or the module that holds the map by its name",
+                    f"a softmax over a square ran in a module that does not call itself attention: select {seen!r}"
+                    if seen is not None
+                    else "select the softmax operator or the module that holds the map by its name",
                 )
             error = unmatched(selector.text, self.seen)
             raise SelectionError(f"{selector.text!r} was selected but never ran", error.hint)
+
+
+def _below(pattern: str, path: str) -> bool:
+    """Whether a pattern may mean a call or a part of ``path``: ``attn_1``, ``attn.sinks``, ``*.sinks``."""
+    stem = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
+    return stem.startswith(path) or path.startswith(stem)
 
 
 def _fits(selector: Selector, event: Event) -> bool:

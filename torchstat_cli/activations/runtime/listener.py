@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from torchstat_cli.activations.attention.finder import AttentionFinder
 from torchstat_cli.activations.events import Event
@@ -71,6 +71,8 @@ class RunListener:
             self._quiet = self._paused = None
         if self._mode is not None:
             self._pause(event)
+        if self._finder is not None:
+            self._finder.entered_module(event, args, kwargs)
         if self._mode is not None and not event.path:
             self._take_inputs(event, args, kwargs)
         if self._collector.wants(event, "input"):
@@ -93,7 +95,7 @@ class RunListener:
         if self._mode is not None:
             self._resume(event)
             if self._finder is not None:
-                self._finder.heard_module(event, args, kwargs, output)
+                self._finder.left_module(event, args, kwargs, output)
         if self._collector.wants(event, "grad"):
             self._collector.take(event, "grad", output)
         self._collector.take(event, "output", output)
@@ -109,11 +111,11 @@ class RunListener:
         assert self._mode is not None
         if self._quiet is None and self._leaves.is_leaf(event.module):
             self._quiet = event
-        # A softmax module's operator is an attention map; every other library module is left to its native path.
+        # Library modules are left to their native path, except those whose operators are an attention map.
         if (
             self._paused is None
             and is_library_leaf(event.module)
-            and not isinstance(event.module, nn.Softmax)
+            and not (self._finder is not None and self._finder.listens_inside(event))
             and self._mode.pause()
         ):
             self._paused = event

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from torchstat_cli.activations.attention.finder import AttentionFinder
-from torchstat_cli.activations.attention.maps import MapSubset
+from torchstat_cli.activations.attention.subset import MapSubset
 from torchstat_cli.activations.events import Stop
 from torchstat_cli.activations.runtime.calling import call_model
 from torchstat_cli.activations.runtime.collector import Collector

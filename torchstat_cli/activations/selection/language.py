@@ -101,8 +101,8 @@ def parse(text: str, names: Container[str] = (), key: str | None = None) -> Sele
 def _split_kind(text: str, names: Container[str]) -> tuple[Kind, str]:
     if text in names:
         return "exact", text
-    if text == "attn":
-        return "attn", "*"
+    if text == "attn" or text.startswith("attn["):
+        return "attn", f"*{text.removeprefix('attn')}"
     for kind in _PREFIXES:
         if text.startswith(f"{kind}:"):
             return kind, text[len(kind) + 1 :]
