@@ -18,6 +18,7 @@ from torchstat_cli.capture.instrumentation.leaves import Site
 from torchstat_cli.records import Shape
 from torchstat_cli.torch_access.internals import TorchDispatchMode
 from torchstat_cli.torch_access.modes import is_open_here
+from torchstat_cli.torch_access.modules import modules_of
 from torchstat_cli.torch_access.trees import shapes_in, tensors_in
 
 
@@ -153,10 +154,11 @@ class CaptureHooks:
     @contextmanager
     def withdrawn(self, module: nn.Module) -> Iterator[None]:
         """The hooks of ``module`` and all in it are away within the context."""
+        inside = set(map(id, modules_of(module)))
         taken = [
             (index, site.module)
             for index, site in enumerate(self.sites)
-            if self._key in site.module._forward_hooks and site.module in set(module.modules())
+            if id(site.module) in inside and self._key in site.module._forward_hooks
         ]
         for _, inner in taken:
             self._unhook(inner)
