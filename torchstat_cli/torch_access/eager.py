@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -14,13 +15,33 @@ from torchstat_cli.torch_access.internals import backends
 from torchstat_cli.torch_access.patching import Switch, replaced
 from torchstat_cli.torch_access.wrappers import is_compiled
 
+_T = TypeVar("_T")
+
 
 def without_compiler() -> AbstractContextManager[None]:
     """Run compiled modules and functions as the eager code they came from: compiled graphs hide their operators."""
-    if "torch._dynamo" in sys.modules:
+    if _is_compiler_loaded():
         return _eager_stance()
     # Nothing is compiled yet, and importing the compiler takes a second: what asks for it now gets eager code.
     return replaced(torch, "compile", lambda original: _leave_as_it_is)
+
+
+def _is_compiler_loaded() -> bool:
+    return "torch._dynamo" in sys.modules
+
+
+def without_trace_of_the_compiler(run: Callable[[], _T]) -> _T:
+    """The result of ``run``, after which no frame around it stays alive.
+
+    Some meta kernels load the compiler when they first run. Loading it leaves a cycle of frames behind, which holds
+    every tensor of the functions around it until the garbage collector comes by.
+    """
+    if _is_compiler_loaded():
+        return run()
+    result = run()
+    if _is_compiler_loaded():
+        gc.collect()
+    return result
 
 
 def _leave_as_it_is(model: Any = None, **options: Any) -> Any:

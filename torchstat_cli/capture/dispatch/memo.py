@@ -18,6 +18,7 @@ from torchstat_cli.capture.dispatch.dtypes import refuse_wrong_dtypes
 from torchstat_cli.capture.dispatch.keys import Call, keyed_call
 from torchstat_cli.capture.dispatch.meta_kernels import CORRECTIONS, infer
 from torchstat_cli.records import OpRecord
+from torchstat_cli.torch_access.eager import without_trace_of_the_compiler
 from torchstat_cli.torch_access.internals import OpOverload
 from torchstat_cli.torch_access.trees import tensors_in
 
@@ -86,7 +87,7 @@ class Memo:
         on_meta = all(tensor.is_meta for tensor in call.tensors)
         if on_meta:
             refuse_wrong_dtypes(call.func, call.tensors)
-        result = self._result(call)
+        result = without_trace_of_the_compiler(lambda: self._result(call))
         record = call.describe(result)
         plan = _plan(call, result) if on_meta and self._skip_kernels else _NO_PLAN
         if len(self._entries) >= _LIMIT:
