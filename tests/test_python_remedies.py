@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import ast
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,6 +39,11 @@ from torchstat_cli.python_remedies import in_python
         ),
         ("check the names of the --arg values", "check the names of the arguments"),
         ("name a function: --loss module:function", "name a function: loss=function"),
+        ("write it as --optimizer package.module:function", "write it as optimizer='package.module:function'"),
+        ("use --device auto or cpu", "use device='auto' or 'cpu'"),
+        ("write the batch too: --input 1,7:int64", "write the batch too: an input of shape (1, 7) and dtype int64"),
+        ("leave --arg out, or name a function", "leave the arguments out, or name a function"),
+        ("a name on the hub needs --online", "a name on the hub needs online"),
         ("give nothing at all", "give nothing at all"),
     ],
 )
@@ -43,11 +51,41 @@ def test_spelling(remedy: str, expected: str) -> None:
     assert in_python(remedy) == expected
 
 
+ROOMS = ("loading", "capture", "tasks", "activations", "torch_access", "calculators")
+
+
+def written() -> Iterator[str]:
+    """Every text in the code that names an option and may reach a caller in Python."""
+    for room in ROOMS:
+        for file in sorted((Path(ms.__file__).parent / room).rglob("*.py")):
+            for node in ast.walk(ast.parse(file.read_text())):
+                if isinstance(node, ast.JoinedStr):
+                    yield "".join(part.value if isinstance(part, ast.Constant) else "name" for part in node.values)  # type: ignore[misc]
+                elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    yield node.value
+
+
+def test_no_remedy_that_is_written_anywhere_keeps_an_option() -> None:
+    remedies = [text for text in written() if re.search(r"(?<!-)--[a-z]", text)]
+    assert len(remedies) > 20
+    assert not [text for text in remedies if re.search(r"(?<!-)--[a-z]", in_python(text))]
+
+
 class Asking(nn.Linear):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if x.is_meta:
             raise RuntimeError("a meta tensor has no values")
         return super().forward(x)
+
+
+class Transposing(nn.Module):
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return ids.permute(1, 0)
+
+
+class OnCuda(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.to("cuda:99")
 
 
 CALLS: dict[str, Callable[[], Any]] = {
@@ -59,6 +97,10 @@ CALLS: dict[str, Callable[[], Any]] = {
     "nothing to train": lambda: ms.profile(nn.ReLU(), torch.ones(2), train=True),
     "no such loss": lambda: ms.profile(nn.Linear(2, 2), torch.ones(1, 2), train=True, loss="nowhere:at_all"),
     "no such argument": lambda: ms.load_model("sample_models.mlp:mlp", depht=3),
+    "no such optimizer": lambda: ms.profile(nn.Linear(2, 2), torch.ones(1, 2), train=True, optimizer="a.b:c"),
+    "tokens without a batch": lambda: ms.profile(Transposing(), torch.ones(7, dtype=torch.int64)),
+    "an accelerator that is not there": lambda: ms.profile(OnCuda(), torch.ones(2)),
+    "no such hub model": lambda: ms.load_model("hf/nowhere/at-all"),
     "no such model": lambda: ms.load_model("sample_models.mlp:mlpp"),
 }
 

@@ -31,6 +31,7 @@ class ModelstatError(Exception):
     exit_code = 2
     details: str | None = None  # the traceback of the process that raised it, for --debug
     notices: tuple[str, ...] = ()  # what the user should know about how the model's spec was resolved
+    context: str | None = None  # what led there, in one line
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
@@ -38,7 +39,7 @@ class ModelstatError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.message}\n  {self.hint}" if self.hint else self.message
+        return "\n  ".join(line for line in (self.message, self.context, self.hint) if line)
 
 
 class UsageError(ModelstatError):

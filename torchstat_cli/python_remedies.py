@@ -14,6 +14,8 @@ _Spelling = str | Callable[[re.Match[str]], str]
 def _shape(found: re.Match[str]) -> str:
     sizes = found["shape"].split(",")
     shape = f"({', '.join(sizes)}{',' * (len(sizes) == 1)})"
+    if found["dtype"]:
+        return f"{found['name'] or 'an input'} of shape {shape} and dtype {found['dtype']}"
     return f"{found['name']} of shape {shape}" if found["name"] else f"input_shape={shape}"
 
 
@@ -24,16 +26,23 @@ _SPELLINGS: tuple[tuple[re.Pattern[str], _Spelling], ...] = tuple(
         (r"see the whole traceback with --debug", "see what caused this error"),
         (r" with --input\b(?! [\w=]*\d)", ""),
         (r" \(or --inputs module:function\)", ""),
-        (r"--input (?:(?P<name>[A-Za-z_]\w*)=)?(?P<shape>\d+(?:,\d+)*)", _shape),
+        (r"--input (?:(?P<name>[A-Za-z_]\w*)=)?(?P<shape>\d+(?:,\d+)*)(?::(?P<dtype>\w+))?", _shape),
         (r"--input (\w+)=SHAPE", r"\1"),
+        (r"--device says", "the argument device says"),
+        (r"--device (\w+) or (\w+)\b", r"device='\1' or '\2'"),
         (r"--device ([\w:]+)", r"device='\1'"),
         (r"--(strict|train|memory)\b", r"\1=True"),
         (r"leave (strict|train|memory)=True out", r"leave \1 out"),
         (r"--loss module:function", "loss=function"),
+        (r"--(loss|optimizer) ([\w.:]+)", r"\1='\2'"),
+        (r"--inputs package\.module:function", "the inputs themselves"),
+        (r"leave --arg out", "leave the arguments out"),
         (r"--arg (\w+)=(\S+)", r"\1=\2"),
         (r"the --arg values", "the arguments"),
         (r"--arg (\w+)", r"\1"),
+        (r"--arg changes", "an argument changes"),
         (r"give --input\b", "give input_shape"),
+        (r"--([a-z][\w-]*)", r"\1"),  # whatever else there is
     )
 )
 

@@ -13,7 +13,7 @@ from torch import nn
 import torchstat_cli as ms
 from tests.capture.modules import LINEAR, ROWS, Custom, linear
 from torchstat_cli.capture.session import Session
-from torchstat_cli.errors import UsageError
+from torchstat_cli.errors import ForwardError, UsageError
 
 
 def in_threads(count: int, work: Callable[[int], None]) -> None:
@@ -183,3 +183,21 @@ def test_session_that_cannot_open_leaves_nothing() -> None:
     with torch.inference_mode(), session:
         model(ROWS)
     assert sum(event.calls for event in session.recording().events) == 2
+
+
+def test_a_failure_shows_the_layers_that_ran_before() -> None:
+    layers = [nn.Linear(8, 8) for _ in range(6)]
+    model = nn.Sequential(*layers, nn.Linear(9, 4))
+    with pytest.raises(ForwardError) as caught:
+        ms.profile(model, torch.ones(3, 8))
+    assert caught.value.path == "6"
+    *lines, last = caught.value.context.removeprefix("ran before: ").split(", 3x8 to 3x8)")  # type: ignore[union-attr]
+    assert lines == ["2 others, 2 (Linear", ", 3 (Linear", ", 4 (Linear", ", 5 (Linear"]
+    assert last == ""
+    assert caught.value.context in str(caught.value)
+
+
+def test_a_failure_of_the_first_layer_has_nothing_before_it() -> None:
+    with pytest.raises(ForwardError) as caught:
+        ms.profile(nn.Sequential(nn.Linear(9, 8), nn.Linear(8, 8)), torch.ones(3, 8))
+    assert caught.value.context is None

@@ -15,7 +15,6 @@ from torchstat_cli.loading import (
     InputSpec,
     ModelSource,
     as_inputs,
-    batch_hint,
     default_inputs,
     inputs_on,
     load_inputs,
@@ -190,14 +189,6 @@ def test_moving_keeps_nesting_and_real_integers() -> None:
     assert images[0].is_meta  # type: ignore[index]
     assert table["ids"] is ids  # type: ignore[index]
     assert moved.kwargs == {"flag": True}
-
-
-def test_the_batch_hint() -> None:
-    assert batch_hint(as_inputs(torch.ones(3, 224, 224))) == "write the batch too: --input 1,3,224,224"
-    assert batch_hint(as_inputs({"image": torch.ones(1, 28, 28)})) == "write the batch too: --input image=1,1,28,28"
-    assert batch_hint(as_inputs(torch.ones(1, 3, 224, 224))) is None
-    assert batch_hint(as_inputs(torch.ones(8, 128, 64))) is None  # a batch of sequences
-    assert batch_hint(as_inputs(torch.ones(3, 2, 2))) is None
 
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])

@@ -113,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except ModelstatError as error:
             for text in () if quiet else error.notices:
                 notice(text)
-            return _report(error.message, error.hint, error, debug)
+            return _report(error.message, "\n".join(filter(None, (error.context, error.hint))), error, debug)
         except click.UsageError as error:
             return _report(error.format_message(), _usage_hint(error), error, debug)
         except (KeyboardInterrupt, click.Abort) as error:

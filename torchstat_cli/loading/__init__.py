@@ -7,7 +7,6 @@ from torchstat_cli.loading.inputs import (
     Inputs,
     InputSpec,
     as_inputs,
-    batch_hint,
     default_inputs,
     inputs_on,
     load_inputs,
@@ -24,6 +23,7 @@ from torchstat_cli.loading.placement import (
     place_on_cpu,
     unasked_limit,
 )
+from torchstat_cli.loading.remedies import device_remedy, forward_remedy
 from torchstat_cli.loading.source import ModelSource, announced
 from torchstat_cli.loading.spec import find_model, parse_arguments
 
@@ -36,11 +36,12 @@ __all__ = [
     "Placed",
     "announced",
     "as_inputs",
-    "batch_hint",
     "default_inputs",
+    "device_remedy",
     "find_loss",
     "find_model",
     "find_optimizer",
+    "forward_remedy",
     "inputs_on",
     "load_inputs",
     "make_inputs",

@@ -12,6 +12,7 @@ from torch import nn
 from torchstat_cli.errors import BuildError, ModelstatError, SpecError
 from torchstat_cli.foreign_text import text_of
 from torchstat_cli.loading.failures import chain, describe, short_path, suggestion, with_article
+from torchstat_cli.loading.remedies import device_remedy
 from torchstat_cli.torch_access.process import untouched_process
 
 _HAS_DEFAULT_OR_COLLECTS = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -73,7 +74,7 @@ def _remedy(error: BaseException) -> str:
         return "check the names of the --arg values"
     if isinstance(error, ModuleNotFoundError):
         return f"install {error.name} in the environment that runs modelstat"
-    return "call it once in Python to see the whole traceback"
+    return device_remedy(error, "factory") or "call it once in Python to see the whole traceback"
 
 
 def check_module(name: str, result: object) -> nn.Module:

@@ -71,7 +71,9 @@ def _example(model_class: Any, config: Any) -> tuple[Any, tuple[str, ...]]:
         textual = leaves_images_out(model_class, config)
     except Exception:  # the configuration's sizes may be anything; whoever asks for the inputs is told what they raise
         return example, ()
-    return example, (f"the usual input of {config.model_type} is text alone; add images with --inputs",) * textual
+    return example, (
+        f"the usual input of {config.model_type} is text alone; give inputs of your own to add images",
+    ) * textual
 
 
 def _build(model_class: Any, config: Any, kernels: Mapping[str, object]) -> nn.Module:

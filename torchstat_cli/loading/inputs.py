@@ -23,7 +23,6 @@ __all__ = [
     "InputSpec",
     "Inputs",
     "as_inputs",
-    "batch_hint",
     "default_inputs",
     "inputs_on",
     "load_inputs",
@@ -188,18 +187,3 @@ def inputs_on(inputs: Inputs, *, device: str, dtype: torch.dtype | None = None) 
         return moved.requires_grad_() if tensor.requires_grad else moved
 
     return Inputs(*map_tensors((inputs.args, inputs.kwargs), move))
-
-
-def batch_hint(inputs: Inputs) -> str | None:
-    """A remedy for an image without a batch axis, ``write the batch too: --input 1,3,224,224``; None without one."""
-    named = [(None, value) for value in inputs.args] + list(inputs.kwargs.items())
-    for name, value in named:
-        if (
-            isinstance(value, torch.Tensor)
-            and value.ndim == 3
-            and value.shape[0] in (1, 3, 4)
-            and min(value.shape[1:]) > 4
-        ):
-            shape = ",".join(map(str, (1, *value.shape)))
-            return f"write the batch too: --input {f'{name}=' if name else ''}{shape}"
-    return None

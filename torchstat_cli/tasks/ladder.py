@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar
 
 from torchstat_cli.errors import ForwardError, ModelError, PlacementError, TrainingError
 from torchstat_cli.foreign_text import text_of
-from torchstat_cli.loading import Placed, unasked_limit
+from torchstat_cli.loading import Placed, device_remedy, unasked_limit
 from torchstat_cli.tasks.rungs import Rung
 
 Result = TypeVar("Result")
@@ -20,7 +20,7 @@ _SIGNS_OF_META = ("meta tensor", "meta device", "device meta", "on meta", "'meta
 # What torch and Python say of inputs that do not fit the model, on any device.
 _SIGNS_OF_INPUTS = (
     *("shape", "size", "dim", "channels", "mat1 and mat2", "must match", "broadcast", "expanded"),
-    *("positional argument", "keyword argument", "out of range"),
+    *("positional argument", "keyword argument", "out of range", "values to unpack", "d input", "d (batched)"),
 )
 
 
@@ -82,8 +82,11 @@ class Attempt(ABC, Generic[Result]):
 
     def may_differ(self, error: ModelError) -> bool:
         """Whether the model may run on real tensors although it failed on meta: its inputs are not what is wrong."""
-        text = "" if error.__cause__ is None else text_of(error.__cause__).lower()
-        return isinstance(error, (ForwardError, TrainingError)) and not any(sign in text for sign in _SIGNS_OF_INPUTS)
+        cause = error.__cause__
+        text = "" if cause is None else text_of(cause).lower()
+        if not isinstance(error, (ForwardError, TrainingError)) or device_remedy(cause, "forward") is not None:
+            return False
+        return not any(sign in text for sign in _SIGNS_OF_INPUTS)
 
     def assume(self, rung: Rung) -> Assumed[Result] | None:
         """Do it with unknown values answered by stated rules; None where that does not help, or is not wanted."""

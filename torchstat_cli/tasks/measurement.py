@@ -12,7 +12,7 @@ from torchstat_cli.capture.run import RunOptions, record_run
 from torchstat_cli.capture.values.known import ValueUnknownError
 from torchstat_cli.errors import ForwardError, ModelError, StrictError, TrainingError
 from torchstat_cli.foreign_text import text_of
-from torchstat_cli.loading import Inputs, batch_hint
+from torchstat_cli.loading import Inputs, forward_remedy
 from torchstat_cli.records import Profile, Recording
 from torchstat_cli.tasks.ladder import Assumed, Attempt
 from torchstat_cli.tasks.provenance import run_provenance
@@ -81,10 +81,9 @@ class Measurement(Attempt[Profile]):
         try:
             return _with_gradients_if_needed(run, self.options(rung, assume=assume))
         except ForwardError as error:
-            if error.hint is not None:
-                raise
-            hint = batch_hint(inputs) or "give inputs that fit with --input, or see the whole traceback with --debug"
-            raise ForwardError(error.message, hint, path=error.path) from error.__cause__
+            if error.hint is None:
+                error.hint = forward_remedy(error.__cause__, inputs)
+            raise
 
 
 def _with_gradients_if_needed(run: Callable[[RunOptions], Recording], options: RunOptions) -> Recording:

@@ -11,7 +11,7 @@ from torchstat_cli.activations.nodes.recording import Progress
 from torchstat_cli.activations.selection.engines import Engine
 from torchstat_cli.errors import ForwardError, ModelError, ModelstatError
 from torchstat_cli.foreign_text import first_line_of
-from torchstat_cli.loading import Given, announced, find_model
+from torchstat_cli.loading import Given, announced, find_model, forward_remedy
 from torchstat_cli.tasks.ladder import Attempt, descend
 from torchstat_cli.tasks.rungs import Rung, SpecLadder
 from torchstat_cli.torch_access.process import same_random_numbers
@@ -63,7 +63,7 @@ class _Listing(Attempt[NodeListing]):
             # The user's code ran, and may raise anything.
             reason = first_line_of(error)
             raise ForwardError(
-                f"{rung.origin.spec} does not run on these inputs: {reason}", "give others with --input"
+                f"{rung.origin.spec} does not run on these inputs: {reason}", forward_remedy(error, rung.inputs)
             ) from error
 
     def needs_values(self, error: ModelError) -> bool:
