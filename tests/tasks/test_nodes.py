@@ -136,7 +136,7 @@ def test_a_fault_of_the_model_is_one_sentence() -> None:
         with pytest.raises(ForwardError, match=r"node_models\.py:Branching does not run on these inputs: ") as caught:
             list_spec_nodes("node_models.py:Branching", wrong, engine="runtime", device=device)
         assert "\n" not in caught.value.message
-        assert caught.value.hint == "give others with --input"
+        assert "--input" in str(caught.value.hint)
 
 
 def test_values_that_are_missing_on_meta_alone_are_said_so() -> None:

@@ -25,6 +25,14 @@ def per_element(op: OpRecord, operations: int, elements: int | None = None) -> C
     return Cost(flops=operations * count * (2 if is_complex(op) else 1))
 
 
+def multiplication(op: OpRecord) -> int:
+    """Real operations of one multiplication, in the unit of :func:`per_element`, where a complex element counts double.
+
+    (a+bi)(c+di) takes four products and two sums. A real factor only scales both parts.
+    """
+    return 3 if len(op.inputs) > 1 and all(tensor.is_complex for tensor in op.inputs) else 1
+
+
 def contraction(op: OpRecord, products: int, extra_flops: int = 0) -> Cost:
     """``products`` multiply-accumulates of the tensors' dtype, 2 FLOPs each, plus ``extra_flops``.
 

@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from torchstat_cli.capture.emulation.attention_backend import attention_backend
+from torchstat_cli.capture.failures import run_error
 from torchstat_cli.capture.run import RunOptions, prepared
-from torchstat_cli.capture.session import PreparedRun, run_error
+from torchstat_cli.capture.session import PreparedRun
 from torchstat_cli.capture.tape import Knows
 from torchstat_cli.errors import ModelstatError, UsageError
 from torchstat_cli.records import Event
@@ -122,7 +123,7 @@ def _called(run: PreparedRun, model: Callable[..., Any], kwargs: dict[str, Any])
     except ModelstatError:
         raise
     except Exception as error:
-        raise run_error(run.session, error) from error
+        raise run_error(run.session.hooks, error) from error
 
 
 def _cache_of(model: nn.Module, output: Any) -> tuple[str, Any]:

@@ -16,13 +16,14 @@ from torch import nn
 from torchstat_cli.capture.dispatch.memo import Memo, shared_memo
 from torchstat_cli.capture.emulation.attention_backend import attention_backend
 from torchstat_cli.capture.emulation.recurrent import recurrent_layers_of_the_cpu
+from torchstat_cli.capture.failures import run_error
 from torchstat_cli.capture.fast_paths import fast_paths_followed
 from torchstat_cli.capture.instrumentation.leaves import loose_values
 from torchstat_cli.capture.kernel_steps import Kernels
 from torchstat_cli.capture.memory.allocator import allocator_peak
 from torchstat_cli.capture.memory.liveness import Liveness, watching_resizes
 from torchstat_cli.capture.memory.transients import Transients
-from torchstat_cli.capture.session import PreparedRun, Session, prepared_run, run_error
+from torchstat_cli.capture.session import PreparedRun, Session, prepared_run
 from torchstat_cli.capture.tape import Knows
 from torchstat_cli.capture.training import TrainingRun, record_steps, take_steps
 from torchstat_cli.capture.values.known import ValueUnknownError
@@ -161,7 +162,7 @@ def _record_forward(run: PreparedRun, gradients: bool) -> Recording:
     except (ValueUnknownError, UnsupportedTorchError):
         raise
     except Exception as error:
-        raise run_error(run.session, error) from error
+        raise run_error(run.session.hooks, error) from error
     return run.session.recording()
 
 

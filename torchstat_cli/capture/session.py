@@ -27,9 +27,8 @@ from torchstat_cli.capture.values.known import KnownValues
 from torchstat_cli.capture.values.literals import literals_keep_values
 from torchstat_cli.capture.values.store import ValueStore
 from torchstat_cli.capture.values.twins import copy_parameters, copy_state, put_on_meta
-from torchstat_cli.errors import ForwardError, InputError, UsageError
-from torchstat_cli.foreign_text import class_of, first_line_of
-from torchstat_cli.records import Event, Recording, Shape
+from torchstat_cli.errors import InputError, UsageError
+from torchstat_cli.records import Event, Recording
 from torchstat_cli.torch_access.eager import room_for_hooks, without_compiler, without_fast_paths
 from torchstat_cli.torch_access.internals import open_dispatch_modes, without_dispatch_modes
 from torchstat_cli.torch_access.interrupts import held_back, let_through, to_the_end
@@ -42,9 +41,6 @@ from torchstat_cli.torch_access.reach import Reach, replace_tensors
 from torchstat_cli.torch_access.restoring import untouched
 from torchstat_cli.torch_access.trees import tensors_in
 from torchstat_cli.torch_access.wrappers import home_of
-from torchstat_cli.units import format_shape
-
-_LAYERS_SHOWN = 4  # before the one that failed
 
 
 class _OpenTapes(threading.local):
@@ -285,33 +281,3 @@ def _without_gradient(tensor: torch.Tensor) -> torch.Tensor:
     if isinstance(tensor, nn.Parameter):
         return tensor
     return tensor.detach().requires_grad_(tensor.requires_grad) if tensor.is_floating_point() else tensor
-
-
-def run_error(session: Session, error: Exception) -> ForwardError:
-    """The error that names the module in which a run failed, and what it was given."""
-    failure = session.hooks.failure
-    path, shapes = (failure.path, failure.input_shape) if failure and failure.error is error else ("", ())
-    where = f"in {path!r}" if path else "in the model itself"
-    given = f" on input {', '.join(map(format_shape, shapes))}" if shapes else ""
-    failed = ForwardError(f"forward failed {where}{given}: {class_of(error)}: {first_line_of(error)}", path=path)
-    failed.context = _ran_before(session)
-    return failed
-
-
-def _ran_before(session: Session) -> str | None:
-    """The last layers that ended, oldest first, with what they were given and made; None where none has ended."""
-    pairs = zip(session.hooks.sites, session.hooks.rows, strict=False)  # there are no rows if they could not be made
-    ended = [(row.read(), site) for site, row in pairs if site.is_leaf and row.calls and row.begun is None]
-    ended = sorted((pair for pair in ended if pair[0].output_shape), key=lambda pair: pair[0].order)
-    if not ended:
-        return None
-    earlier = f"{len(ended) - _LAYERS_SHOWN} others, " if len(ended) > _LAYERS_SHOWN else ""
-    layers = (
-        f"{site.path} ({type(site.module).__name__}, {_shapes(seen.input_shape)} to {_shapes(seen.output_shape)})"
-        for seen, site in ended[-_LAYERS_SHOWN:]
-    )
-    return f"ran before: {earlier}{', '.join(layers)}"
-
-
-def _shapes(shapes: tuple[Shape, ...]) -> str:
-    return " and ".join(map(format_shape, shapes)) or "nothing"

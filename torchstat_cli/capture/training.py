@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from torchstat_cli.capture.attribution import BackwardAttribution, StepAttribution, parameter_owners
+from torchstat_cli.capture.failures import run_error
 from torchstat_cli.capture.memory.liveness import Liveness
-from torchstat_cli.capture.session import PreparedRun, run_error
+from torchstat_cli.capture.session import PreparedRun
 from torchstat_cli.capture.values.known import ValueUnknownError
 from torchstat_cli.errors import ModelstatError, TrainingError, UnsupportedTorchError
 from torchstat_cli.foreign_text import class_of, first_line_of
@@ -134,7 +135,7 @@ class _Steps:
             except ModelstatError:
                 raise
             except Exception as error:
-                raise run_error(run.session, error) from error
+                raise run_error(run.session.hooks, error) from error
             return _checked_loss(self._training.loss, output)
 
     def _differentiate(self, loss: torch.Tensor) -> None:

@@ -11,6 +11,7 @@ from torchstat_cli.calculators.counting import (
     broadcast,
     contraction,
     first_tensor,
+    multiplication,
     per_element,
 )
 from torchstat_cli.calculators.registry import BUILTIN
@@ -57,8 +58,8 @@ def inner_product(op: OpRecord) -> Cost:
 
 @BUILTIN.formula("aten.outer", "aten.ger", "aten.kron")
 def outer_product(op: OpRecord) -> Cost:
-    """1 per output element: nothing is summed, so it is elementwise work and no MAdd."""
-    return per_element(op, 1)
+    """1 per output element, 6 where both are complex: nothing is summed, so it is elementwise work and no MAdd."""
+    return per_element(op, multiplication(op))
 
 
 @BUILTIN.formula("aten.addmm", "aten.addmv", "aten.baddbmm", "aten._sparse_addmm", "aten.sspaddmm")
@@ -85,7 +86,7 @@ def added_batch_product(op: OpRecord) -> Cost:
 @BUILTIN.formula("aten.addr")
 def added_outer_product(op: OpRecord) -> Cost:
     """1 multiply per output element, then as addmm; nothing is summed along an axis, so no MAdd."""
-    return per_element(op, 1, op.output.numel + _sum_flops(op))
+    return per_element(op, 1, op.output.numel * multiplication(op) + _sum_flops(op))
 
 
 @BUILTIN.formula("aten.sparse_sampled_addmm")

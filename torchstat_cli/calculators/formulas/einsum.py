@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import prod
 
-from torchstat_cli.calculators.counting import DERIVED, additions, argument, contraction
+from torchstat_cli.calculators.counting import DERIVED, additions, argument, contraction, multiplication
 from torchstat_cli.calculators.registry import BUILTIN
 from torchstat_cli.records import Cost, OpRecord, Shape
 
@@ -26,7 +26,7 @@ def einsum(op: OpRecord) -> Cost:
         left, right = operands[first], operands[second]
         operands = [axes for index, axes in enumerate(operands) if index not in (first, second)]
         needed = output.union(*operands)
-        pair_madds, pair_flops, joined = _contract(left, right, needed)
+        pair_madds, pair_flops, joined = _contract(left, right, needed, multiplication(op))
         madds, flops = madds + pair_madds, flops + pair_flops
         operands.insert(len(operands) if path else 0, joined)
     last = operands[0]
@@ -50,19 +50,19 @@ def trilinear(op: OpRecord) -> Cost:
     rank = max(len(shape) for shape in operands)
     first, second, third = ({str(axis): size for axis, size in enumerate(shape) if size != 1} for shape in operands)
     output = {str(axis) for axis in range(rank) if axis not in op.arguments["sumdim"]}
-    madds, flops, joined = _contract(first, second, output | set(third))
-    last_madds, last_flops, _ = _contract(joined, third, output)
+    madds, flops, joined = _contract(first, second, output | set(third), multiplication(op))
+    last_madds, last_flops, _ = _contract(joined, third, output, multiplication(op))
     return contraction(op, madds + last_madds, flops + last_flops)
 
 
-def _contract(left: Axes, right: Axes, needed: set[str]) -> tuple[int, int, Axes]:
-    """Multiply-adds and additions of one pair, and the axes of its result."""
+def _contract(left: Axes, right: Axes, needed: set[str], product: int) -> tuple[int, int, Axes]:
+    """Multiply-adds and further operations of one pair, ``product`` to a multiplication, and the axes of its result."""
     trimmed_left, trimmed_right = _kept(left, needed | set(right)), _kept(right, needed | set(left))
     sums = additions(_size(left), _size(trimmed_left)) + additions(_size(right), _size(trimmed_right))
     union = trimmed_left | trimmed_right
     joined = _kept(union, needed)
     if len(joined) == len(union):
-        return 0, sums + _size(union), joined
+        return 0, sums + product * _size(union), joined
     return _size(union), sums, joined
 
 

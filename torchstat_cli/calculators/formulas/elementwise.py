@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from torchstat_cli.calculators.counting import DERIVED, argument, per_element
+from torchstat_cli.calculators.counting import DERIVED, argument, multiplication, per_element
 from torchstat_cli.calculators.registry import BUILTIN, XLA
 from torchstat_cli.records import Cost, OpRecord
 
@@ -14,7 +14,7 @@ _SINGLE = """
     absolute acos acosh angle arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin asinh atan atan2 atanh
     bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor ceil clamp_max clamp_min
     conj_physical copysign cos cosh deg2rad digamma div divide eq erf erfc erfinv exp exp2 expm1 fix float_power
-    floor fmax fmin fmod frac frexp gcd ge greater greater_equal gt heaviside i0 igamma igammac isfinite isinf isnan
+    floor fmax fmin fmod frac frexp gcd ge greater greater_equal gt heaviside i0 igamma igammac isinf isnan
     isneginf isposinf isreal lcm le less less_equal lgamma log log10 log1p log2 logical_and logical_not logical_or
     logical_xor lt max.other maximum min.other minimum mvlgamma ne neg negative nextafter not_equal polygamma pow
     rad2deg reciprocal relu remainder round rsqrt sgn sigmoid sign signbit sin sinh special_airy_ai special_bessel_j0
@@ -41,6 +41,7 @@ _STEPS = {
     "hardswish": (5, "add, two bounds, divide, multiply"),
     "hardtanh": (2, "two bounds"),
     "hypot": (4, "two squares, add, sqrt"),
+    "isfinite": (3, "compare with itself, abs, compare with infinity"),
     "isclose": (5, "subtract, abs, multiply, add, compare"),
     "ldexp": (2, "power, multiply"),
     "leaky_relu": (2, "compare, multiply"),
@@ -94,12 +95,9 @@ def addition(op: OpRecord) -> Cost:
 
 
 @BUILTIN.formula("aten.mul", "aten.multiply")
-def multiplication(op: OpRecord) -> Cost:
+def product(op: OpRecord) -> Cost:
     """1 per output element; 6 where both operands are complex."""
-    # (a+bi)(c+di): four products, two sums. A real factor only scales both parts.
-    if len(op.inputs) > 1 and all(tensor.is_complex for tensor in op.inputs):
-        return per_element(op, 3)
-    return per_element(op, 1)
+    return per_element(op, multiplication(op))
 
 
 @BUILTIN.formula("aten.div.Tensor_mode", "aten.div.Scalar_mode", "aten.divide.Tensor_mode", "aten.divide.Scalar_mode")
