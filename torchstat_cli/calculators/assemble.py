@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from torchstat_cli.calculators.experts.mixtures import active_params, mixtures
 from torchstat_cli.calculators.params import Holdings, holdings
 from torchstat_cli.calculators.peak import memory_profile, module_memory
 from torchstat_cli.calculators.registry import Registry
@@ -12,6 +13,7 @@ from torchstat_cli.calculators.work import Sums, Tally, add_up
 from torchstat_cli.records import (
     SUMMED,
     MemoryProfile,
+    Mixture,
     ModuleFacts,
     ModuleMemory,
     ModuleRecord,
@@ -50,9 +52,10 @@ def assemble(recording: Recording, provenance: Provenance, registry: Registry) -
         (rows if has_row else containers).append(record)
     training = None if steps is None else steps.profile()
     memory = None if recording.memory is None else memory_profile(recording.memory)
+    found = mixtures(recording) or ()
     return Profile(
         provenance=provenance,
-        total=_totals(held.values(), sums, training, memory),
+        total=_totals(held.values(), sums, training, memory, found),
         rows=tuple(rows),
         operators=_operators(sums.by_operator),
         unknown=tuple(
@@ -62,6 +65,7 @@ def assemble(recording: Recording, provenance: Provenance, registry: Registry) -
         containers=tuple(containers),
         training=training,
         memory=memory,
+        mixtures=found,
     )
 
 
@@ -89,11 +93,17 @@ def _row(
 
 
 def _totals(
-    held: Iterable[Holdings], sums: Sums, training: TrainingProfile | None, memory: MemoryProfile | None
+    held: Iterable[Holdings],
+    sums: Sums,
+    training: TrainingProfile | None,
+    memory: MemoryProfile | None,
+    found: Sequence[Mixture],
 ) -> Totals:
     everything, whole = list(held), sums.whole
+    params = sum(part.params for part in everything)
     return Totals(
-        params=sum(part.params for part in everything),
+        params=params,
+        active_params=active_params(params, found) if found else None,
         trainable_params=sum(part.trainable_params for part in everything),
         buffers=sum(part.buffers for part in everything),
         param_bytes=sum(part.param_bytes for part in everything),

@@ -1,5 +1,6 @@
 """The frozen records that flow between the rooms; plain Python values, no torch."""
 
+from torchstat_cli.records.experts import Mixture
 from torchstat_cli.records.fit import (
     FitPoint,
     FitResult,
@@ -81,6 +82,7 @@ __all__ = [
     "InputRecord",
     "MemoryLog",
     "MemoryProfile",
+    "Mixture",
     "ModuleFacts",
     "ModuleMemory",
     "ModuleRecord",

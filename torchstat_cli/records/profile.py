@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from torchstat_cli.records.experts import Mixture
 from torchstat_cli.records.generation import GenerationProfile
 from torchstat_cli.records.memory import MemoryProfile, ModuleMemory
 from torchstat_cli.records.operators import Shape
@@ -86,6 +87,7 @@ class Totals(Work):
     param_bytes: int
     buffer_bytes: int
     memory: int  # bytes newly allocated for outputs
+    active_params: int | None = None  # elements that one token uses, of a mixture of experts whose top-k is known
     peak: int | None = None  # bytes; only when the run simulated memory
     duration_s: float | None = None  # only when timed
     lower_bound: bool = False  # an unknown operator ran
@@ -135,6 +137,7 @@ class Profile:
     training: TrainingProfile | None = None  # when the run trained; every number above is then of the second step
     generation: GenerationProfile | None = None  # when asked for; every number above is the prefill's
     explanation: Explanation | None = None  # when asked for: how the numbers of one module or operator come about
+    mixtures: tuple[Mixture, ...] = ()  # of experts; none where one of them does not say how many each token goes to
 
     def at(self, path: str) -> ModuleRecord:
         """Totals of the module ``path`` and everything below it.

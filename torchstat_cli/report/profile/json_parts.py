@@ -1,8 +1,9 @@
-"""The parts of a JSON report that only some runs have: memory, training, generation, an attention backend."""
+"""The parts of a JSON report that only some have: experts, memory, training, generation, an attention backend."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from torchstat_cli.records import (
@@ -21,8 +22,10 @@ _MOMENTS = 1000
 
 
 def observed(profile: Profile) -> dict[str, Any]:
-    """The keys ``attention``, ``memory``, ``training`` and ``generation``, each only where it means something."""
+    """``experts``, ``attention``, ``memory``, ``training`` and ``generation``, each only where it means something."""
     parts: dict[str, Any] = {}
+    if profile.mixtures:
+        parts["experts"] = [asdict(mixture) for mixture in profile.mixtures]
     if profile.provenance.attention != "auto":
         parts["attention"] = profile.provenance.attention
     if profile.memory is not None:

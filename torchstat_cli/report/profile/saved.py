@@ -14,6 +14,7 @@ from torchstat_cli.records import (
     SCHEMA,
     SUMMED,
     InputRecord,
+    Mixture,
     ModuleRecord,
     OperatorTotal,
     Profile,
@@ -59,6 +60,7 @@ def from_json(text: str | bytes, name: str = "the report") -> Profile:
         operators=tuple(map(_operator, report.entries("operators"))),
         unknown=tuple(map(_unknown, report.entries("unknown"))),
         never_called=report.texts("never_called"),
+        mixtures=tuple(map(_mixture, report.entries("experts"))) if "experts" in report.values else (),
     )
     _check_sums(profile, name)
     return profile
@@ -115,6 +117,7 @@ def _input(entry: Entry) -> InputRecord:
 def _totals(entry: Entry) -> Totals:
     return Totals(
         **{name: entry.integer(name) for name in (*SUMMED, "param_bytes", "buffer_bytes")},
+        active_params=None if entry.values.get("active_params") is None else entry.integer("active_params"),
         peak=None if entry.values.get("peak") is None else entry.integer("peak"),
         duration_s=entry.optional_seconds("duration_s"),
         lower_bound=entry.boolean("lower_bound"),
@@ -149,6 +152,11 @@ def _operator(entry: Entry) -> OperatorTotal:
 
 def _unknown(entry: Entry) -> UnknownOperator:
     return UnknownOperator(op=entry.text("op"), calls=entry.integer("calls"), paths=entry.texts("paths"))
+
+
+def _mixture(entry: Entry) -> Mixture:
+    numbers = {name: entry.integer(name) for name in ("experts", "active", "params", "active_params")}
+    return Mixture(path=entry.text("path"), chosen_by=entry.text("chosen_by"), **numbers)
 
 
 def _check_sums(profile: Profile, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -58,13 +59,32 @@ class Note:
 
 def summarize(profile: Profile, units: Units, runs: Sequence[Run] = ()) -> tuple[Note, ...]:
     """Everything worth saying about ``profile`` as a whole, warnings last; ``runs`` are what its rows show as one."""
+    params, *costs = _costs(profile.total, units)
     return (
-        *_costs(profile.total, units),
+        params,
+        *_experts(profile, units),
+        *costs,
         *_observed(profile, units),
         *_origin(profile),
         *_folded(runs, units),
         *_limits(profile),
     )
+
+
+def _experts(profile: Profile, units: Units) -> list[Note]:
+    """What one token uses of a mixture of experts, and on which word that rests."""
+    if profile.total.active_params is None:
+        return []
+    kinds = Counter((mixture.active, mixture.experts) for mixture in profile.mixtures)
+    routed = tuple(
+        f"{active} of {experts} experts" + (f" in {places} mixtures" if places > 1 else "")
+        for (active, experts), places in kinds.items()
+    )
+    words = dict.fromkeys(mixture.chosen_by.partition(" of ")[0] for mixture in profile.mixtures)
+    assumed = f"assuming that each token uses as many as the router's {' or '.join(words)} says"
+    return [
+        Note("active", (f"{count_text(profile.total.active_params, units)} per token", *routed, printable(assumed)))
+    ]
 
 
 def _costs(total: Totals, units: Units) -> list[Note]:

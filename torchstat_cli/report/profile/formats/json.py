@@ -76,7 +76,8 @@ def build(profile: Profile) -> dict[str, Any]:
 
 
 def _totals(total: Totals) -> dict[str, Any]:
-    return _record(total, _TOTALS)
+    active = {} if total.active_params is None else {"active_params": total.active_params}
+    return {**_record(total, _TOTALS), **active}
 
 
 def _names(kind: type[Any]) -> tuple[str, ...]:
