@@ -45,7 +45,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "nodes": {"events", "graph", "runtime", "selection"},
         "extractor": {"outputs", "runtime", "selection"},
         "recorder": {"attention", "events", "outputs", "runtime", "selection"},
-        "intermediate": {"outputs", "saving", "selection"},
+        "intermediate": {"outputs", "runtime", "saving", "selection"},
         "features": {"graph", "nodes", "runtime", "selection"},
         "__init__": {"attention", "extractor", "features", "intermediate", "recorder", "runtime"},
     },

@@ -11,19 +11,25 @@ from torch import Tensor, nn
 class Stop(BaseException):
     """Everything that was asked for has been kept: nothing after this point needs to run.
 
-    Not an ``Exception``: a model that catches its own errors must not catch this.
+    Not an ``Exception``: a model that catches its own errors must not catch this. ``owner`` is whoever raised it, since
+    one observed run may go on inside another.
     """
+
+    def __init__(self, owner: object) -> None:
+        super().__init__()
+        self.owner = owner
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """One module call or operator call that yields a value."""
 
-    name: str  # node name, repetitions numbered: "layer1.0.relu_1"
+    name: str  # node name, repetitions within a forward pass numbered: "layer1.0.relu_1"
     path: str  # of the module called, or of the module that ran the operator
-    call: int  # 0 is the first
+    call: int  # within the forward pass; 0 is the first
     module: nn.Module | None = None  # None for an operator
     operator: str | None = None  # None for a module
+    turn: int = 0  # which forward pass it belongs to; 1 is the first
 
 
 MapPart = Literal["map", "window", "sinks"]

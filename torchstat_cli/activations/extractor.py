@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from threading import Lock, get_ident
 from typing import Any
 
 import torch
@@ -10,16 +12,22 @@ from torch.utils.hooks import RemovableHandle
 
 from torchstat_cli.activations.outputs import copy_tensor, first_device
 from torchstat_cli.activations.runtime.calling import call_model, check_device
+from torchstat_cli.activations.runtime.owned_hooks import OwnedHook, remove_all, remove_with
 from torchstat_cli.activations.selection.language import unmatched
 from torchstat_cli.activations.selection.naming import ModuleTable
 from torchstat_cli.errors import EjectedError
 from torchstat_cli.torch_access.eager import eagerly
+from torchstat_cli.torch_access.internals import backward_pass
+from torchstat_cli.torch_access.transforms import current_level, plain_value
 from torchstat_cli.torch_access.trees import map_tensors
 from torchstat_cli.torch_access.wrappers import refuse, unwrap
 
 
 class Extractor(nn.Module):
     """Wraps any model; ``wrapper(*args, **kwargs)`` calls it and returns ``(output, latents)``.
+
+    One extractor may be called in several threads: each call returns its own latents; ``latents`` are those of the call
+    that ended last.
 
     Args:
         vit: the model.
@@ -54,7 +62,7 @@ class Extractor(nn.Module):
         self.vit = vit
         self.data = None  # always None; vit-pytorch has the attribute
         self.latents: Any = None
-        self._fired = False  # whether the layer ran in the last call
+        self._calls: dict[int, _Call] = {}  # under way, by thread
         self.hooks: list[RemovableHandle] = []
         self.hook_registered = False
         self.ejected = False
@@ -82,27 +90,36 @@ class Extractor(nn.Module):
         if len(args) == 2 and isinstance(args[1], bool):
             return_embeddings_only, args = args[1], args[:1]
         self.clear()
-        if not self.hook_registered:
-            self._register_hook()
-        with eagerly(self.vit):
-            output = call_model(self.vit, args, kwargs)
-        if not self._fired:
+        with _registering:
+            if not self.hook_registered:
+                self._register_hook()
+        call = _Call()
+        outer = self._calls.get(get_ident())
+        self._calls[get_ident()] = call
+        try:
+            with eagerly(self.vit):
+                output = call_model(self.vit, args, kwargs)
+        finally:
+            if outer is None:
+                del self._calls[get_ident()]
+            else:
+                self._calls[get_ident()] = outer
+        if not call.fired:
             raise EjectedError(
                 f"the layer {self._described()} did not run, so there is nothing to extract", "choose another layer"
             )
-        latents = self._on_device(self.latents, first_device(args, kwargs))
+        self.latents = call.latents
+        latents = self._on_device(call.latents, first_device(args, kwargs))
         return latents if return_embeddings_only or self.return_embeddings_only else (output, latents)
 
     def clear(self) -> None:
         """Forget the latents of the last call."""
         self.latents = None
-        self._fired = False
 
     def eject(self) -> nn.Module:
         """Take the hook off and give the model back; the wrapper cannot be called afterwards."""
         self.ejected = True
-        for hook in self.hooks:
-            hook.remove()
+        remove_all(self.hooks)
         self.hooks.clear()
         return self.vit
 
@@ -115,8 +132,10 @@ class Extractor(nn.Module):
         unwrap(self.vit)  # refuses what cannot be observed, also around a layer that was given itself
         layer = self._find_layer()
         refuse(layer)
-        self.hooks.append(layer.register_forward_hook(self._hook))
+        self.hooks.append(layer.register_forward_hook(OwnedHook(self, "_take")))
         self.hook_registered = True
+        # A wrapper that is dropped without eject() takes its hook along.
+        remove_with(self, self.hooks)
 
     def _find_layer(self) -> nn.Module:
         if self.layer is not None:
@@ -129,10 +148,12 @@ class Extractor(nn.Module):
             )
         return table.modules[table.first_path(self.layer_name)]
 
-    def _hook(self, _: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        self._fired = True
-        value = inputs if self.layer_save_input else output
-        self.latents = map_tensors(value, self._kept)
+    def _take(self, _: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        call = self._calls.get(get_ident())
+        if call is not None and backward_pass() < 0:
+            call.fired = True
+            value = inputs if self.layer_save_input else output
+            call.latents = map_tensors(value, lambda tensor: self._kept(plain_value(tensor, call.level)))
 
     def _kept(self, tensor: Tensor) -> Tensor:
         return copy_tensor(tensor.detach()) if self.detach else tensor
@@ -143,3 +164,22 @@ class Extractor(nn.Module):
 
     def _described(self) -> str:
         return repr(self.layer_name) if self.layer is None else type(self.layer).__name__
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_calls": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        remove_with(self, self.hooks)
+
+
+_registering = Lock()
+
+
+@dataclass(slots=True)
+class _Call:
+    """What one call has seen."""
+
+    latents: Any = None
+    fired: bool = False  # whether the layer ran
+    level: int = field(default_factory=current_level)  # of torch.func transforms around the call

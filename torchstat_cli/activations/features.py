@@ -158,7 +158,8 @@ class _Request:
         """The pruned graph; the live extractor where it cannot be had and was not forced."""
         if not all(map(servable, (train_selectors, eval_selectors))):
             raise SelectionError(
-                "a graph has no attention maps, gradients or indices", "use the engine 'auto' or 'runtime'"
+                "a graph has no attention maps, gradients, indices, passes or stacks",
+                "use the engine 'auto' or 'runtime'",
             )
         try:
             traces = self._traces(torchvision_names=False)

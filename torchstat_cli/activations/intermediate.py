@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import weakref
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from torchstat_cli.activations.outputs import copy_tensor, pad_nested
+from torchstat_cli.activations.runtime.owned_hooks import OwnedHook, remove_all
+from torchstat_cli.activations.runtime.thread_store import ThreadStore
 from torchstat_cli.activations.saving.arrays import main_tensor, to_numpy, widened
 from torchstat_cli.activations.saving.files import (
     check_id,
@@ -22,12 +25,14 @@ from torchstat_cli.activations.saving.files import (
     write_dtypes,
 )
 from torchstat_cli.activations.saving.pooling import check_format, reformat
-from torchstat_cli.activations.selection.engines import matching_modules
-from torchstat_cli.activations.selection.language import Selector, parse_all, unmatched
+from torchstat_cli.activations.selection.engines import selected_modules
+from torchstat_cli.activations.selection.language import parse_all, unmatched
 from torchstat_cli.activations.selection.naming import ModuleTable
 from torchstat_cli.errors import SelectionError
 from torchstat_cli.torch_access.eager import eagerly, room_for_hooks
+from torchstat_cli.torch_access.internals import backward_pass
 from torchstat_cli.torch_access.interrupts import held_back, to_the_end
+from torchstat_cli.torch_access.transforms import plain_value
 from torchstat_cli.torch_access.trees import map_tensors
 from torchstat_cli.torch_access.wrappers import refuse, unwrap
 
@@ -38,7 +43,7 @@ _PADDING_MASKS = ("src_key_padding_mask", "key_padding_mask")  # True marks padd
 
 
 class IntermediateExtractorBase:
-    """Keeps the last output of some modules, while the user runs the model.
+    """Keeps the last output of some modules, while the user runs the model; each thread has the outputs of its calls.
 
     Args:
         model: any module.
@@ -54,25 +59,35 @@ class IntermediateExtractorBase:
         self.model = model
         self.detach = detach
         self.hook_handles: dict[str, RemovableHandle] = {}
-        self.intermediate_outputs: dict[str, Any] = {}
+        self._store = ThreadStore()
         self._table = ModuleTable.of(model)
         selectors = parse_all(layer_list, self._table)
-        self.layer_list = _layers(selectors, self._table)
+        self.layer_list = selected_modules(selectors, self._table)
         self._named = [selector.pattern for selector in selectors if not selector.is_pattern]
-        self._nested_masks: dict[str, Tensor] = {}
         self._session = ExitStack()
+        weakref.finalize(self, _drop, self.hook_handles, self._session).atexit = False
+
+    @property
+    def intermediate_outputs(self) -> dict[str, Any]:
+        """Layer name to last output, of this thread's calls; of the latest call in a thread that made none."""
+        return self._store.here.outputs
+
+    @intermediate_outputs.setter
+    def intermediate_outputs(self, outputs: dict[str, Any]) -> None:
+        self._store.here.outputs = outputs
 
     def create_hook(self, layer_name: str) -> Hook:
-        """A forward hook that keeps a module's output under ``layer_name``."""
+        """A forward hook that keeps a module's output under ``layer_name``; it does not keep this extractor alive."""
+        return OwnedHook(self, "_keep", layer_name)
 
-        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
-            self.intermediate_outputs[layer_name] = map_tensors(output, lambda tensor: self._kept(layer_name, tensor))
-
-        return hook
+    def _keep(self, layer_name: str, module: nn.Module, inputs: Any, output: Any) -> None:
+        if backward_pass() < 0:  # a checkpointed module runs again there
+            kept = map_tensors(output, lambda tensor: self._kept(layer_name, plain_value(tensor, 0)))
+            self._store.own.outputs[layer_name] = kept
 
     def _kept(self, name: str, tensor: Tensor) -> Tensor:
         if tensor.is_nested:
-            tensor, self._nested_masks[name] = pad_nested(tensor)
+            tensor, self._store.own.nested_masks[name] = pad_nested(tensor)
         return copy_tensor(tensor.detach()) if self.detach else tensor
 
     def register_hooks(self) -> None:
@@ -104,10 +119,7 @@ class IntermediateExtractorBase:
         to_the_end(self._detach)
 
     def _detach(self) -> None:
-        for handle in self.hook_handles.values():
-            handle.remove()
-        self.hook_handles.clear()
-        self._session.close()
+        _drop(self.hook_handles, self._session)
 
     def clear_all_hooks(self) -> None:
         """Remove all hooks of this extractor from the model; other people's hooks are none of its business."""
@@ -129,17 +141,10 @@ class IntermediateExtractorBase:
             raise
 
 
-def _layers(selectors: Sequence[Selector], table: ModuleTable) -> list[str]:
-    """Every named module, patterns expanded, in the order of the list."""
-    layers: dict[str, None] = {}
-    for selector in selectors:
-        found = [selector.pattern] if selector.pattern in table else []
-        if selector.kind in ("glob", "re", "type"):
-            found = matching_modules(selector, table)
-        if not found or selector.indices or selector.part != "output":
-            raise unmatched(selector.text, table.candidates)
-        layers.update(dict.fromkeys(found))
-    return list(layers)
+def _drop(handles: dict[str, RemovableHandle], session: ExitStack) -> None:
+    remove_all(handles.values())
+    handles.clear()
+    session.close()
 
 
 class IntermediateExtractor(IntermediateExtractorBase):
@@ -162,25 +167,37 @@ class IntermediateExtractor(IntermediateExtractorBase):
         if compat not in (None, "activation-extractor"):
             raise SelectionError(f"there is no compat mode {compat!r}", "leave it out, or write 'activation-extractor'")
         self.compat = compat
-        self.mask: Any = None
-        self._dtypes: dict[str, str] = {}  # layer -> dtype that numpy lacks
+
+    @property
+    def mask(self) -> Any:
+        """(batch, tokens), non-zero for real tokens; None where the model was called without."""
+        return self._store.here.mask
+
+    @mask.setter
+    def mask(self, mask: Any) -> None:
+        self._store.here.mask = mask
+
+    @property
+    def _dtypes(self) -> dict[str, str]:
+        return self._store.here.dtypes
 
     def _begin(self) -> None:
         super()._begin()
         # The model's own inputs are watched for its mask.
-        handle = unwrap(self.model).register_forward_pre_hook(self._notice_mask, with_kwargs=True)
+        handle = unwrap(self.model).register_forward_pre_hook(OwnedHook(self, "_notice_mask"), with_kwargs=True)
         self._session.callback(handle.remove)
 
-    def _notice_mask(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self._nested_masks.clear()
-        self._dtypes.clear()
-        given = inspect.signature(module.forward).bind_partial(*args, **kwargs).arguments
+    def _notice_mask(self, module: nn.Module, args: Any, kwargs: Any = None) -> None:
+        kept = self._store.own
+        kept.nested_masks.clear()
+        kept.dtypes.clear()
+        given = inspect.signature(module.forward).bind_partial(*args, **(kwargs or {})).arguments
         given.update(given.get("kwargs", {}))
-        self.mask = None
+        kept.mask = None
         for name in (*_REAL_MASKS, *_PADDING_MASKS):
             mask = given.get(name)
             if isinstance(mask, Tensor) and mask.dim() == 2:
-                self.mask = mask.detach() if name in _REAL_MASKS else ~mask.detach().bool()
+                kept.mask = mask.detach() if name in _REAL_MASKS else ~mask.detach().bool()
                 return
 
     def gpu_to_cpu(self) -> None:
@@ -259,7 +276,7 @@ class IntermediateExtractor(IntermediateExtractorBase):
             folder = id_folder(output_folder, emb_format, output_id)
             for name, value in self.intermediate_outputs.items():
                 array = main_tensor(name, value) if save_method == "safetensors" else self._array(name, value)
-                mask = self._nested_masks.get(name, self.mask)
+                mask = self._store.here.nested_masks.get(name, self.mask)
                 pooled = self.emb_reformatting(array, emb_format, sequence_axis, custom_position, mask=mask)
                 write_array(folder, name, pooled, save_method)
             write_dtypes(folder, {} if save_method == "safetensors" else self._dtypes)

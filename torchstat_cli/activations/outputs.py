@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from torchstat_cli.torch_access.transforms import is_transformed
 from torchstat_cli.torch_access.trees import map_tensors, tensors_in
 
 
@@ -44,7 +45,7 @@ def snapshot_tensor(tensor: Tensor, *, base_is_kept: bool = False) -> Tensor:
 
 def is_narrow(tensor: Tensor) -> bool:
     """Whether ``tensor`` is a view that keeps memory alive which it does not show."""
-    if tensor.layout != torch.strided or tensor.is_nested or tensor.is_meta:
+    if tensor.layout != torch.strided or tensor.is_nested or tensor.is_meta or is_transformed(tensor):
         return False
     return tensor.untyped_storage().nbytes() > tensor.numel() * tensor.element_size()
 

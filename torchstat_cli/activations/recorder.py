@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from threading import get_ident
 from typing import Any
 
 import torch
@@ -16,16 +15,13 @@ from torchstat_cli.activations.attention.owners import has_attention
 from torchstat_cli.activations.attention.subset import MapSubset, Subset
 from torchstat_cli.activations.events import Event, FoundMap
 from torchstat_cli.activations.outputs import first_device
+from torchstat_cli.activations.runtime.attaching import attached
 from torchstat_cli.activations.runtime.calling import call_model, check_device
-from torchstat_cli.activations.runtime.function_mode import OperatorMode, listening
-from torchstat_cli.activations.runtime.listener import RunListener
-from torchstat_cli.activations.runtime.module_hooks import ModuleHooks
 from torchstat_cli.activations.selection.engines import hooked_paths
 from torchstat_cli.activations.selection.language import Part
 from torchstat_cli.activations.selection.leaves import TracerOptions
 from torchstat_cli.activations.selection.naming import ModuleTable
 from torchstat_cli.errors import EjectedError
-from torchstat_cli.torch_access.eager import eagerly, room_for_hooks
 from torchstat_cli.torch_access.wrappers import unwrap
 
 
@@ -34,7 +30,8 @@ class Recorder(nn.Module):
 
     The attention is one tensor (batch, layers, heads, queries, keys) where all maps have one shape, else a dict from
     the attention module's name to its map, and None where nothing attends. Maps are taken before dropout, detached.
-    Nothing is attached to the model between calls, and fused kernels keep running: the output is unchanged.
+    Nothing is attached to the model between calls, and fused kernels keep running: the output is unchanged. One
+    recorder may be called in several threads; ``recordings`` are those of the call that ended last.
 
     Args:
         vit: the model.
@@ -61,10 +58,10 @@ class Recorder(nn.Module):
         self.vit = vit
         self.data = None  # always None; vit-pytorch has the attribute
         self.recordings: list[Tensor] = []
-        self._overlooked: dict[str, None] = {}  # softmaxes of the last call that may be attention
         self.names: list[str] = []  # of the recordings, in order
         self.hooks: list[RemovableHandle] = []  # always empty between calls; vit-pytorch has the attribute
         self.ejected = False
+        self._calls: dict[int, _Call] = {}  # under way, by thread
         self.device = device
         self.subset = MapSubset(heads, queries, keys)
         self.by_name = by_name
@@ -82,31 +79,65 @@ class Recorder(nn.Module):
                 "recorder has been ejected, cannot be used anymore", "make a new Recorder around the model"
             )
         self.clear()
-        with self._listening():
-            output = call_model(self.vit, args, kwargs)
-        if not self.recordings and (self._overlooked or has_attention(self.vit)):
-            warnings.warn(_nothing_seen(next(iter(self._overlooked), None)), UserWarning, stacklevel=2)
+        call = _Call(self.vit)
+        self._calls[get_ident()] = call
+        try:
+            output = self._run(call, args, kwargs)
+        finally:
+            del self._calls[get_ident()]
+        self.recordings, self.names = call.recordings, call.names
+        if not call.recordings and (call.softmaxes or has_attention(self.vit)):
+            warnings.warn(_nothing_seen(next(iter(call.softmaxes), None)), UserWarning, stacklevel=2)
         device = self.device if self.device is not None else first_device(args, kwargs)
-        return output, self._gathered(device)
+        return output, self._gathered(call, device)
 
-    @contextmanager
-    def _listening(self) -> Iterator[None]:
+    def _run(self, call: _Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         table = ModuleTable.of(self.vit)
-        finder = AttentionFinder(table, self, self.subset)
-        listener = RunListener(_Nobody(), table, TracerOptions.of())
-        hooks = ModuleHooks(table, listener)
-        mode = OperatorMode(listener.operator)
-        listener.follow(hooks, mode, finder)
-        with ExitStack() as stack:
-            stack.enter_context(room_for_hooks())
-            stack.enter_context(eagerly(self.vit, compiled=table.compiled))
-            stack.enter_context(hooks.attached(hooked_paths((), table, everything=True), failures=True))
-            stack.enter_context(listening(mode))
-            yield
+        paths = hooked_paths((), table, everything=True)
+        finder = AttentionFinder(table, call, self.subset)
+        with attached(self.vit, table, call, paths, TracerOptions.of(), operators=True, finder=finder):
+            return call_model(self.vit, args, kwargs)
+
+    def record(self, attn: Tensor) -> None:
+        """Add a copy of a map (batch, heads, queries, keys) by hand, to the call that runs in this thread."""
+        call = self._calls.get(get_ident())
+        recordings = self.recordings if call is None else call.recordings
+        recordings.append(attn.clone().detach())
+
+    def clear(self) -> None:
+        """Forget the maps of the last call."""
+        self.recordings, self.names = [], []
+
+    def eject(self) -> nn.Module:
+        """Give the model back; the wrapper cannot be called afterwards."""
+        self.ejected = True
+        return self.vit
+
+    def _gathered(self, call: _Call, device: torch.device | str | None) -> Tensor | dict[str, Tensor] | None:
+        maps = [recording if device is None else recording.to(device) for recording in call.recordings]
+        if not maps:
+            return None
+        if not self.by_name and len({(recording.shape, recording.dtype) for recording in maps}) == 1:
+            return torch.stack(maps, dim=1)
+        names = [*call.names, *(f"recorded_{index}" for index in range(len(call.names), len(maps)))]
+        return dict(zip(names, maps, strict=True))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_calls": {}}
+
+
+class _Call:
+    """One call of a recorder: wants no values, takes every map."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        self.recordings: list[Tensor] = []
+        self.names: list[str] = []  # of the recordings, in order
+        self.softmaxes: dict[str, None] = {}  # that may be attention
 
     def wants_map(self, path: str) -> bool:
         """Whether maps of the attention module ``path`` are recorded."""
-        return _in_scope(self.vit, path)
+        return _in_scope(self._model, path)
 
     def take_map(self, found: FoundMap) -> None:
         """Record a map; what goes to sinks is none."""
@@ -116,35 +147,10 @@ class Recorder(nn.Module):
 
     def overlooked(self, name: str) -> None:
         """Remember a softmax that may be attention, for the warning where none was found."""
-        self._overlooked.setdefault(name)
+        self.softmaxes.setdefault(name)
 
-    def record(self, attn: Tensor) -> None:
-        """Add a copy of a map (batch, heads, queries, keys) by hand."""
-        self.recordings.append(attn.clone().detach())
-
-    def clear(self) -> None:
-        """Forget the maps of the last call."""
-        self.recordings.clear()
-        self.names.clear()
-        self._overlooked.clear()
-
-    def eject(self) -> nn.Module:
-        """Give the model back; the wrapper cannot be called afterwards."""
-        self.ejected = True
-        return self.vit
-
-    def _gathered(self, device: torch.device | str | None) -> Tensor | dict[str, Tensor] | None:
-        maps = [recording if device is None else recording.to(device) for recording in self.recordings]
-        if not maps:
-            return None
-        if not self.by_name and len({(recording.shape, recording.dtype) for recording in maps}) == 1:
-            return torch.stack(maps, dim=1)
-        names = [*self.names, *(f"recorded_{index}" for index in range(len(self.names), len(maps)))]
-        return dict(zip(names, maps, strict=True))
-
-
-class _Nobody:
-    """Wants no values: only attention is listened for."""
+    def began(self, turn: int) -> None:
+        """Nothing: one call of a recorder is one pass, or several of which it keeps the maps."""
 
     def wants(self, event: Event, part: Part) -> bool:
         """Nothing."""
@@ -154,6 +160,9 @@ class _Nobody:
         """Drop it."""
 
     def failed(self, event: Event) -> None:
+        """Nothing."""
+
+    def repeated(self, path: str, output: Any) -> None:
         """Nothing."""
 
 

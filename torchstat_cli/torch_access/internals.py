@@ -88,6 +88,7 @@ without_dispatch_modes = _need("torch.utils._python_dispatch._disable_current_mo
 no_torch_dispatch = _need("torch._C._disabled_torch_dispatch_impl", "telling tensor subclasses from plain tensors")
 dispatch_keys = _need("torch._C._dispatch_keys", "telling calls of operators apart")
 has_kernel = _need("torch._C._dispatch_has_kernel_for_dispatch_key", "telling composite operators from kernels")
+backward_pass = _need("torch._C._current_graph_task_id", "telling a forward pass from what a backward pass repeats")
 running_transforms = _need("torch._C._functorch.peek_interpreter_stack", "noticing torch.func transforms")
 DispatchKey = _need("torch._C.DispatchKey", "running control flow by parts")
 
@@ -100,6 +101,15 @@ dispatch_file = _need(
 sequence_number = _want("torch.autograd._get_sequence_nr", "attributing backward work to modules")
 current_autograd_node = _want("torch._C._current_autograd_node", "attributing backward work to modules")
 recurrent_functions = _want("torch._VF", "recurrent layers as the CPU trains them")
+
+# Transforms of functions.
+is_transformed = _want("torch._C._functorch.is_functorch_wrapped_tensor", "keeping values under torch.func transforms")
+transform_level = _want("torch._C._functorch.maybe_current_level", "keeping values under torch.func transforms")
+level_of = _want("torch._C._functorch.maybe_get_level", "keeping values under torch.func transforms")
+mapped_axis_of = _want("torch._C._functorch.maybe_get_bdim", "keeping values under torch.func.vmap")
+unwrapped = _want("torch._C._functorch.get_unwrapped", "keeping values under torch.func transforms")
+pop_transform = _want("torch._C._functorch.pop_dynamic_layer_stack", "keeping values under torch.func transforms")
+push_transform = _want("torch._C._functorch.push_dynamic_layer_stack", "keeping values under torch.func transforms")
 
 # Attention.
 fused_attention_choice = _want("torch._fused_sdp_choice", "asking which attention kernel torch would choose")
@@ -129,6 +139,7 @@ def attention_kernel(name: str) -> Any:
 ATTRIBUTES = {
     "_apply": "nn.Module: move every tensor of a module",
     "_buffers": "nn.Module: registered buffers",
+    "_call_impl": "nn.Module: what runs hooks and forward, looked for in Python's stack",
     "_cdata": "torch.UntypedStorage: the identity of a storage",
     "_compiled_call_impl": "nn.Module: set where Module.compile was called",
     "_destroy": "torch.library.Library: take registered kernels back",

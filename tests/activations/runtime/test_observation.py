@@ -231,7 +231,7 @@ def test_what_runs_after_a_caught_error_is_seen() -> None:
     with observe(model, ["op:relu", "sound"]) as observation:
         model(X)
         model(X)
-    assert observation.report.fired == {"relu": 1, "relu_1": 1, "sound": 1}
+    assert observation.report.fired == {"relu": 2, "sound": 2}
     assert torch.equal(observation["relu"], model(X))
     assert torch.overrides._get_current_function_mode_stack() == []
     assert get_graph_node_names(model, engine="runtime", example_inputs=X)[1] == ["x", "sound", "relu"]

@@ -12,8 +12,13 @@ from torchstat_cli.errors import SelectionError
 
 
 def servable(selectors: Sequence[Selector]) -> bool:
-    """Whether a graph can answer all of ``selectors``; maps, gradients and indices need a live run."""
-    return all(s.kind != "attn" and s.part != "grad" and not s.indices for s in selectors)
+    """Whether a graph can answer all of ``selectors``; maps, gradients, indices, passes and stacks need a live run."""
+    return all(_is_servable(selector) for selector in selectors)
+
+
+def _is_servable(selector: Selector) -> bool:
+    plain = not selector.indices and selector.turns is None and not selector.stacked
+    return plain and selector.kind != "attn" and selector.part != "grad"
 
 
 def find_outputs(trace: Trace, selectors: Sequence[Selector]) -> dict[str, Any]:

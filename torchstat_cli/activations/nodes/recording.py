@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,16 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from torchstat_cli.activations.events import Event
+from torchstat_cli.activations.runtime.attaching import attached
 from torchstat_cli.activations.runtime.calling import call_model
-from torchstat_cli.activations.runtime.function_mode import OperatorMode, listening
-from torchstat_cli.activations.runtime.listener import RunListener
-from torchstat_cli.activations.runtime.module_hooks import ModuleHooks
 from torchstat_cli.activations.selection.engines import hooked_paths
 from torchstat_cli.activations.selection.language import Part
 from torchstat_cli.activations.selection.leaves import TracerOptions
 from torchstat_cli.activations.selection.naming import ModuleTable
 from torchstat_cli.foreign_text import message_of
-from torchstat_cli.torch_access.eager import eagerly, room_for_hooks
 from torchstat_cli.torch_access.interrupts import held_back, let_through
 from torchstat_cli.torch_access.kept import untouched_parameters
 from torchstat_cli.torch_access.modules import modules_of, parameters_of, set_training
@@ -68,6 +65,12 @@ class _NodeRecorder:
         self._progress = progress
         self._inside: Event | None = None  # the leaf that is running
 
+    def began(self, turn: int) -> None:
+        """One pass is recorded."""
+
+    def repeated(self, path: str, output: Any) -> None:
+        """No backward pass takes place."""
+
     def wants(self, event: Event, part: Part) -> bool:
         """Only outputs are nodes; a leaf is noticed when it starts."""
         if part == "input" and event.module is not None and self._inside is None and self._leaves.is_leaf(event.module):
@@ -104,16 +107,8 @@ def record_nodes(
     """The nodes of one run of ``model`` in its present mode, without gradients."""
     table = ModuleTable.of(model)
     recorder = _NodeRecorder(options, progress)
-    listener = RunListener(recorder, table, options)
-    hooks = ModuleHooks(table, listener)
-    mode = OperatorMode(listener.operator)
-    with ExitStack() as stack:
-        stack.enter_context(torch.no_grad())
-        stack.enter_context(room_for_hooks())
-        stack.enter_context(eagerly(model))
-        stack.enter_context(hooks.attached(hooked_paths((), table, everything=True), failures=True))
-        listener.follow(hooks, mode, None)
-        stack.enter_context(listening(mode))
+    paths = hooked_paths((), table, everything=True)
+    with torch.no_grad(), attached(model, table, recorder, paths, options, operators=True):
         call_model(model, args, kwargs)
     return tuple(recorder.nodes)
 

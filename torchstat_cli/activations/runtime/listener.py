@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from threading import get_ident
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -22,6 +23,9 @@ from torchstat_cli.torch_access.trees import tensors_in
 class Taker(Protocol):
     """Receives named values."""
 
+    def began(self, turn: int) -> None:
+        """A forward pass begins."""
+
     def wants(self, event: Event, part: Part) -> bool:
         """Whether this part of the event is worth preparing."""
 
@@ -31,6 +35,9 @@ class Taker(Protocol):
     def failed(self, event: Event) -> None:
         """A module raised, so its output will not come."""
 
+    def repeated(self, path: str, output: Any) -> None:
+        """A backward pass ran a module again, to get at its gradient."""
+
 
 class RunListener:
     """Hands module and operator events to a collector, and attention to a finder."""
@@ -38,28 +45,58 @@ class RunListener:
     def __init__(self, collector: Taker, table: ModuleTable, leaves: TracerOptions) -> None:
         self._collector = collector
         self._leaves = leaves
+        self._table = table
         self._numbering = TrueNumbering(table)
         self._hooks: ModuleHooks | None = None
         self._mode: OperatorMode | None = None
+        self._thread = 0  # where operators are heard
         self._finder: AttentionFinder | None = None
         self._quiet: Event | None = None  # the outermost leaf that is running: what happens inside is not named
         self._paused: Event | None = None  # the library module for which the mode was taken off
 
-    def follow(self, hooks: ModuleHooks, mode: OperatorMode, finder: AttentionFinder | None) -> None:
-        """Also hear operators: ``hooks`` then cover every module and tell which one runs."""
-        self._hooks, self._mode, self._finder = hooks, mode, finder
+    @contextmanager
+    def following(self, hooks: ModuleHooks, mode: OperatorMode, finder: AttentionFinder | None) -> Iterator[None]:
+        """Also hear operators: ``hooks`` then cover every module and tell which one runs.
+
+        Listener, mode and finder know each other, and what was kept, within the block alone: such a circle would keep
+        all of it until Python's garbage collector happened to look.
+        """
+        self._hooks, self._mode, self._finder, self._thread = hooks, mode, finder, get_ident()
+        try:
+            yield
+        finally:
+            self._hooks = self._mode = self._finder = self._quiet = self._paused = None
+
+    @property
+    def _mode_here(self) -> OperatorMode | None:
+        """The mode, which sees the operators of one thread alone."""
+        return self._mode if get_ident() == self._thread else None
+
+    def began(self, turn: int) -> None:
+        """A forward pass begins: names are counted anew."""
+        if self._mode_here is not None:
+            self._numbering = TrueNumbering(self._table)
+            self._quiet = self._paused = None
+            if self._finder is not None:
+                self._finder.begin_pass()
+        self._collector.began(turn)
+
+    def repeated(self, path: str, output: Any) -> None:
+        """A backward pass has run a module again."""
+        self._collector.repeated(path, output)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Copying a value is no operator of the model's."""
-        if self._mode is None:
+        mode = self._mode_here
+        if mode is None:
             yield
             return
-        self._mode.deaf = True
+        mode.deaf = True
         try:
             yield
         finally:
-            self._mode.deaf = False
+            mode.deaf = False
 
     def entered(self, event: Event, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """A module is about to run with these arguments."""
@@ -67,14 +104,13 @@ class RunListener:
             self._enter(event, args, kwargs)
 
     def _enter(self, event: Event, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if not event.path:
-            self._quiet = self._paused = None
-        if self._mode is not None:
-            self._pause(event)
-        if self._finder is not None:
-            self._finder.entered_module(event, args, kwargs)
-        if self._mode is not None and not event.path:
-            self._take_inputs(event, args, kwargs)
+        mode = self._mode_here
+        if mode is not None:
+            self._pause(mode, event)
+            if self._finder is not None:
+                self._finder.entered_module(event, args, kwargs)
+            if not event.path:
+                self._take_inputs(event, args, kwargs)
         if self._collector.wants(event, "input"):
             self._collector.take(event, "input", _given(args, kwargs))
 
@@ -83,7 +119,7 @@ class RunListener:
         assert event.module is not None
         bound = inspect.signature(event.module.forward).bind_partial(*args, **kwargs)
         for name, value in bound.arguments.items():
-            named = Event(self._numbering.name(name), "", 0, operator="placeholder")
+            named = Event(self._numbering.name(name), "", 0, operator="placeholder", turn=event.turn)
             self._collector.take(named, "output", value)
 
     def left(self, event: Event, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
@@ -92,8 +128,9 @@ class RunListener:
             self._leave(event, args, kwargs, output)
 
     def _leave(self, event: Event, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        if self._mode is not None:
-            self._resume(event)
+        mode = self._mode_here
+        if mode is not None:
+            self._resume(mode, event)
             if self._finder is not None:
                 self._finder.left_module(event, args, kwargs, output)
         if self._collector.wants(event, "grad"):
@@ -102,13 +139,13 @@ class RunListener:
 
     def failed(self, event: Event) -> None:
         """A module has raised."""
-        if self._mode is not None:
-            self._resume(event)
+        mode = self._mode_here
+        if mode is not None:
+            self._resume(mode, event)
         self._collector.failed(event)
 
-    def _pause(self, event: Event) -> None:
+    def _pause(self, mode: OperatorMode, event: Event) -> None:
         assert event.module is not None
-        assert self._mode is not None
         if self._quiet is None and self._leaves.is_leaf(event.module):
             self._quiet = event
         # Library modules are left to their native path, except those whose operators are an attention map.
@@ -116,30 +153,33 @@ class RunListener:
             self._paused is None
             and is_library_leaf(event.module)
             and not (self._finder is not None and self._finder.listens_inside(event))
-            and self._mode.pause()
+            and mode.pause()
         ):
             self._paused = event
 
-    def _resume(self, event: Event) -> None:
-        assert self._mode is not None
+    def _resume(self, mode: OperatorMode, event: Event) -> None:
         if self._paused is event:
-            self._mode.resume()
+            mode.resume()
             self._paused = None
         if self._quiet is event:
             self._quiet = None
 
     def operator(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         """An operator has run."""
-        assert self._hooks is not None
+        hooks = self._hooks
+        if hooks is None or not hooks.here:
+            return
         if self._finder is not None:
-            self._finder.heard_operator(name, args, kwargs, result, self._hooks.running)
+            self._finder.heard_operator(name, args, kwargs, result, hooks.running)
         # A constant made from nothing is no node, as in a traced graph.
         if self._quiet is not None or next(tensors_in((args, kwargs)), None) is None:
             return
-        owner = self._hooks.innermost
+        owner = hooks.innermost
         base = f"{owner}.{name}" if owner else name
-        event = Event(self._numbering.name(base), owner, 0, operator=name)
+        event = Event(self._numbering.name(base), owner, 0, operator=name, turn=hooks.turn)
         if next(tensors_in(result), None) is not None:
+            if self._collector.wants(event, "grad"):
+                self._collector.take(event, "grad", result)
             self._collector.take(event, "output", result)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,17 +12,14 @@ from torch import Tensor, nn
 from torchstat_cli.activations.attention.finder import AttentionFinder
 from torchstat_cli.activations.attention.subset import MapSubset
 from torchstat_cli.activations.events import Stop
+from torchstat_cli.activations.runtime.attaching import attached
 from torchstat_cli.activations.runtime.calling import call_model
 from torchstat_cli.activations.runtime.collector import Collector
-from torchstat_cli.activations.runtime.function_mode import OperatorMode, listening
 from torchstat_cli.activations.runtime.keeper import Keeper, KeepOptions
-from torchstat_cli.activations.runtime.listener import RunListener
-from torchstat_cli.activations.runtime.module_hooks import ModuleHooks
 from torchstat_cli.activations.selection.engines import Engine, choose_live_engine, hooked_paths
 from torchstat_cli.activations.selection.language import Selector, parse_all
 from torchstat_cli.activations.selection.leaves import TracerOptions
 from torchstat_cli.activations.selection.naming import ModuleTable
-from torchstat_cli.torch_access.eager import eagerly, room_for_hooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +38,13 @@ class ObservationReport:
     """What a run did with the selections."""
 
     engine: str  # "hooks", "runtime" or "fx"
-    fired: Mapping[str, int]  # selected node -> calls kept
+    fired: Mapping[str, int]  # selected node -> calls, over all forward passes
     never_fired: tuple[str, ...]  # selections that received nothing
     aliases: Mapping[str, str]  # further names of shared modules -> the name used
     same_as: Mapping[str, str]  # node -> earlier node whose very tensor it returned
     overwritten: tuple[str, ...]  # nodes whose live tensor the model later changed in place; the kept copies are right
     stopped_after: str | None  # the node after which the run was ended, None if it ran through
+    passes: int = 1  # forward passes that were observed
 
 
 class Observation:
@@ -59,30 +57,28 @@ class Observation:
         self._keeper = Keeper(options.keep)
         self.engine = choose_live_engine(options.engine, selectors, self._table)
         self._collector = Collector(selectors, self._table, self._keeper, stop=options.stop)
-        self._overwritten: tuple[str, ...] = ()
+        self._elsewhere = False  # whether the model was also called where nobody listened
 
     @contextmanager
     def _attached(self) -> Iterator[None]:
-        listener = RunListener(self._collector, self._table, self._options.leaves)
-        hooks = ModuleHooks(self._table, listener)
-        runtime = self.engine == "runtime"
-        finder = (
-            AttentionFinder(self._table, self._collector, self._options.subset) if self._collector.wants_maps else None
-        )
-        with ExitStack() as stack:
-            stack.enter_context(room_for_hooks())
-            stack.enter_context(eagerly(self._model, compiled=self._table.compiled))
-            paths = hooked_paths(self._collector.selectors, self._table, everything=runtime)
-            stack.enter_context(hooks.attached(paths, failures=runtime))
-            if runtime:
-                mode = OperatorMode(listener.operator)
-                listener.follow(hooks, mode, finder)
-                stack.enter_context(listening(mode))
-            try:
-                yield
-            finally:
-                self._overwritten = self._keeper.overwritten()
-                self._keeper.forget()
+        operators = self.engine == "runtime"
+        paths = hooked_paths(self._collector.selectors, self._table, everything=operators)
+        finder = None
+        if self._collector.wants_maps:
+            finder = AttentionFinder(self._table, self._collector, self._options.subset)
+        leaves = self._options.leaves
+        try:
+            with attached(
+                self._model, self._table, self._collector, paths, leaves, operators=operators, finder=finder
+            ) as hooks:
+                try:
+                    yield
+                finally:
+                    self._elsewhere = hooks.elsewhere
+                    self._collector.end()
+        except Stop as stop:
+            if stop.owner is not self._collector:
+                raise
 
     @property
     def values(self) -> dict[str, Any]:
@@ -103,7 +99,7 @@ class Observation:
         Raises:
             SelectionError: with the closest names that did fire.
         """
-        self._collector.check()
+        self._collector.check(elsewhere=self._elsewhere)
 
     @property
     def report(self) -> ObservationReport:
@@ -114,8 +110,9 @@ class Observation:
             never_fired=tuple(selector.text for selector in self._collector.never_fired()),
             aliases=self._table.aliases,
             same_as=self._keeper.same_as,
-            overwritten=self._overwritten,
+            overwritten=tuple(self._keeper.overwritten),
             stopped_after=self._collector.stopped_after,
+            passes=self._collector.passes,
         )
 
 
@@ -148,11 +145,8 @@ def observe(
     options = options or ObserveOptions()
     table = ModuleTable.of(model)
     observation = Observation(model, parse_all(selections, table), options)
-    try:
-        with observation._attached():
-            yield observation
-    except Stop:
-        pass
+    with observation._attached():
+        yield observation
     if strict:
         observation.check()
 
@@ -167,10 +161,7 @@ def run_observed(
     """
     observation = Observation(model, selectors, options)
     output = None
-    try:
-        with observation._attached():
-            output = call_model(model, tuple(args), kwargs)
-    except Stop:
-        pass
+    with observation._attached():
+        output = call_model(model, tuple(args), kwargs)
     observation.check()
     return output, observation

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 import torch
@@ -71,18 +71,35 @@ def matching_modules(selector: Selector, table: ModuleTable) -> list[str]:
     return [path for path in table.modules if selector.matches(path) or selector.matches(table.call_name(path, 1))]
 
 
+def selected_modules(selectors: Sequence[Selector], table: ModuleTable) -> list[str]:
+    """Every named module, patterns expanded, in the order of the list.
+
+    Raises:
+        SelectionError: a selection that is no module's output.
+    """
+    layers: dict[str, None] = {}
+    for selector in selectors:
+        found = [selector.pattern] if selector.pattern in table else []
+        if selector.kind in ("glob", "re", "type"):
+            found = matching_modules(selector, table)
+        if not found or selector.indices or selector.part != "output":
+            raise unmatched(selector.text, table.candidates)
+        layers.update(dict.fromkeys(found))
+    return list(layers)
+
+
 def _could_be_operator(selector: Selector, table: ModuleTable) -> bool:
     """Whether an operator could bear the name: its parent is a module (only running the model can tell)."""
     if selector.kind == "exact":
         parent, _, _ = selector.pattern.rpartition(".")
-        return parent in table and selector.part == "output"
+        return parent in table and selector.part != "input"
     return selector.kind != "type"
 
 
 def hooked_paths(selectors: Sequence[Selector], table: ModuleTable, *, everything: bool) -> Iterable[str]:
     """The modules that need hooks: those selected, or every one where operators must know who runs them."""
     if everything:
-        return [path for path, module in table.modules.items() if not isinstance(module, torch.jit.ScriptModule)]
+        return [path for path, module in table.modules.items() if _takes_hooks(module)]
     paths: dict[str, None] = {}
     for selector in selectors:
         if selector.kind == "exact":
@@ -91,5 +108,17 @@ def hooked_paths(selectors: Sequence[Selector], table: ModuleTable, *, everythin
         elif selector.kind == "type":
             paths.update(dict.fromkeys(matching_modules(selector, table)))
         else:
-            return [path for path, module in table.modules.items() if not isinstance(module, torch.jit.ScriptModule)]
-    return paths
+            return [path for path, module in table.modules.items() if _takes_hooks(module)]
+    # The outermost module that runs makes a forward pass, so those around the selected ones are hooked, too.
+    around = {outer: None for path in paths for outer in _around(path) if _takes_hooks(table.modules.get(outer))}
+    return around | paths
+
+
+def _around(path: str) -> Iterator[str]:
+    """The paths of the modules around ``path``, the model's first."""
+    names = path.split(".") if path else []
+    return (".".join(names[:length]) for length in range(len(names)))
+
+
+def _takes_hooks(module: torch.nn.Module | None) -> bool:
+    return module is not None and not isinstance(module, torch.jit.ScriptModule)

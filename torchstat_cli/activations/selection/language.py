@@ -11,11 +11,15 @@
 | ``attn``, ``attn:blocks.*``| attention maps, of all or of the matching modules                           |
 | ``NAME[i]``                | call ``i`` of a module called several times, else element ``i`` of its output |
 | ``NAME[key]``              | that entry of a dict or record output                                       |
-| ``NAME[:]``                | every call, as a list                                                       |
+| ``NAME[:]``                | every call of every forward pass, as a list                                 |
+| ``NAME@i``, ``NAME@i:j``   | forward pass ``i``; several, stacked where their shapes allow, else a list  |
+| ``NAME@tokens``            | of every pass the last token: (batch, passes, …)                            |
+| ``stack:blocks.*``         | what the pattern selects, as one tensor: (layers, …)                        |
 | ``NAME.input``             | what the module was given: its one positional argument, or all of them      |
 | ``NAME.grad``              | the gradient of the output, after ``backward()``                            |
 
-A name that exists is always taken literally before any of these readings.
+A name means the last forward pass in which it ran; calls are counted within a pass. A name that exists is always taken
+literally before any of these readings.
 """
 
 from __future__ import annotations
@@ -23,7 +27,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import translate
 from functools import lru_cache
 from types import EllipsisType
@@ -37,6 +41,8 @@ Part = Literal["output", "input", "grad"]
 
 _INDEX = re.compile(r"\[(?P<index>[^\[\]]*)\]$")
 _NUMBER = re.compile(r"-?[0-9]+")
+_TURNS = re.compile(r"@(?P<turns>-?[0-9]+|(?:-?[0-9]+)?:(?:-?[0-9]+)?|tokens)$")
+_STACK = "stack:"
 _PREFIXES: tuple[Kind, ...] = ("re", "type", "op", "attn")
 
 
@@ -50,6 +56,14 @@ class Selector:
     pattern: str  # name, glob, expression or class, without prefix and suffixes
     part: Part = "output"
     indices: tuple[Index, ...] = ()  # call or elements; ... is every call
+    turns: str | None = None  # which forward passes, as written after @: "0", "1:", "tokens"; None is the last
+    stacked: bool = False  # everything that is selected becomes one tensor
+
+    @property
+    def suffix(self) -> str:
+        """What a name gets as its key when a pattern has selected it."""
+        part = "" if self.part == "output" else f".{self.part}"
+        return part if self.turns is None else f"{part}@{self.turns}"
 
     @property
     def is_pattern(self) -> bool:
@@ -76,17 +90,23 @@ def parse(text: str, names: Container[str] = (), key: str | None = None) -> Sele
     """The selector that ``text`` means for a model with the literal ``names``.
 
     Raises:
-        SelectionError: empty text, a broken regular expression, an empty index.
+        SelectionError: empty text, a broken regular expression, an empty index, a word after @ that is no pass.
         TypeError: not a string.
     """
     if not isinstance(text, str):
         raise TypeError(f"a selection is a string, not {type(text).__name__}: {text!r}")
+    if text.startswith(_STACK) and text not in names:
+        if text == _STACK:
+            raise SelectionError(f"{text!r} names nothing to stack", "write a pattern after it, such as stack:layer*")
+        return replace(parse(text[len(_STACK) :], names), text=text, key=text if key is None else key, stacked=True)
     if not text and text not in names:
         raise SelectionError("an empty selection names nothing", "give a module's name, or a pattern such as 'layer*'")
     kind, rest = _split_kind(text, names)
     part: Part = "output"
     indices: tuple[Index, ...] = ()
+    turns = None
     if kind != "re" and rest not in names:
+        rest, turns = _split_turns(rest)
         rest, indices = _split_indices(rest, names)
         rest, part = _split_part(rest, names)
     if kind == "exact" and rest not in names and any(mark in rest for mark in "*?"):
@@ -95,18 +115,30 @@ def parse(text: str, names: Container[str] = (), key: str | None = None) -> Sele
         _check_expression(rest)
     if kind == "attn" and not rest:
         rest = "*"
-    return Selector(text, text if key is None else key, kind, rest, part, indices)
+    return Selector(text, text if key is None else key, kind, rest, part, indices, turns)
 
 
 def _split_kind(text: str, names: Container[str]) -> tuple[Kind, str]:
     if text in names:
         return "exact", text
-    if text == "attn" or text.startswith("attn["):
+    if text == "attn" or text.startswith(("attn[", "attn@")):
         return "attn", f"*{text.removeprefix('attn')}"
     for kind in _PREFIXES:
         if text.startswith(f"{kind}:"):
             return kind, text[len(kind) + 1 :]
     return "exact", text
+
+
+def _split_turns(text: str) -> tuple[str, str | None]:
+    match = _TURNS.search(text)
+    if match:
+        return text[: match.start()], match["turns"]
+    _, mark, tail = text.rpartition("@")
+    if mark and not any(sign in tail for sign in ".*?"):
+        raise SelectionError(
+            f"{text!r}: {mark + tail!r} is no forward pass", "write a number, a range such as @1: or @:, or @tokens"
+        )
+    return text, None
 
 
 def _split_indices(text: str, names: Container[str]) -> tuple[str, tuple[Index, ...]]:
@@ -159,7 +191,7 @@ def parse_all(
     if not selectors:
         raise SelectionError("nothing is selected", "give at least one name; `modelstat nodes` lists them")
     for selector in selectors:
-        if selector.is_pattern and selector.key != selector.text:
+        if selector.is_pattern and not selector.stacked and selector.key != selector.text:
             raise SelectionError(
                 f"{selector.text!r} may select several values, which cannot all be called {selector.key!r}",
                 "map the pattern to itself, or name the values one by one",
@@ -181,6 +213,6 @@ def unmatched(text: str, names: Iterable[str]) -> SelectionError:
     """The error for a selection that names nothing, with the closest names that exist."""
     close = difflib.get_close_matches(text, list(dict.fromkeys(names)), n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(map(repr, close))}?" if close else "`modelstat nodes` lists the names"
-    if not close and ":" in text and not text.startswith(tuple(f"{kind}:" for kind in _PREFIXES)):
-        hint = f"the prefixes are {', '.join(f'{kind}:' for kind in _PREFIXES)}"
+    if not close and ":" in text and not text.startswith((_STACK, *(f"{kind}:" for kind in _PREFIXES))):
+        hint = f"the prefixes are {', '.join(f'{kind}:' for kind in (*_PREFIXES, 'stack'))}"
     return SelectionError(f"{text!r} names nothing in this model", hint)
