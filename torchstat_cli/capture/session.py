@@ -21,6 +21,7 @@ from torchstat_cli.capture.emulation.tensor_types import types_as_at_home
 from torchstat_cli.capture.instrumentation.buffers import MetadataRow, Slot
 from torchstat_cli.capture.instrumentation.hooks import CaptureHooks
 from torchstat_cli.capture.instrumentation.leaves import Site, find_sites
+from torchstat_cli.capture.instrumentation.outside import OTHER_THREAD, watched_ways_out
 from torchstat_cli.capture.instrumentation.registries import ModuleRegistries
 from torchstat_cli.capture.tape import Knows, OperatorTape
 from torchstat_cli.capture.values.known import KnownValues
@@ -28,7 +29,7 @@ from torchstat_cli.capture.values.literals import literals_keep_values
 from torchstat_cli.capture.values.store import ValueStore
 from torchstat_cli.capture.values.twins import copy_parameters, copy_state, put_on_meta
 from torchstat_cli.errors import InputError, UsageError
-from torchstat_cli.records import Event, Recording
+from torchstat_cli.records import Event, OpRecord, Recording
 from torchstat_cli.torch_access.eager import room_for_hooks, without_compiler, without_fast_paths
 from torchstat_cli.torch_access.internals import open_dispatch_modes, without_dispatch_modes
 from torchstat_cli.torch_access.interrupts import held_back, let_through, to_the_end
@@ -74,6 +75,7 @@ class Session:
         self.hooks = CaptureHooks(sites)
         self.tape = OperatorTape(self.hooks.running, knows, memo, values)
         self.hooks.mode = self.tape
+        self.hooks.unseen = lambda index: self.tape.note(OTHER_THREAD, index)
         self._orders = ChosenOrders()
         self._stack = ExitStack()
         self._open = False
@@ -92,6 +94,7 @@ class Session:
                 stack.enter_context(control_flow_by_parts())
                 stack.enter_context(without_fast_paths())
                 stack.enter_context(self._orders.watched())
+                stack.enter_context(watched_ways_out(self._note_outside))
                 for name in ("manual_seed", "seed", "set_rng_state"):
                     stack.enter_context(replaced(torch, name, self._noting_a_seed))
                 stack.callback(self.hooks.detach)
@@ -148,6 +151,11 @@ class Session:
         if unseen:
             return (*made, f"{unseen} module calls in other threads are not counted, operators are not seen there")
         return made
+
+    def _note_outside(self, record: OpRecord) -> None:
+        """Work left torch; outside of all modules it is no work of the model."""
+        if len(self.hooks.running) > 1 and not self.tape.paused:
+            self.tape.note(record, self.hooks.running[-1])
 
     def _noting_a_seed(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def seed(*args: Any, **kwargs: Any) -> Any:

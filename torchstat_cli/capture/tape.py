@@ -89,7 +89,7 @@ class OperatorTape(TorchDispatchMode):
     @property
     def events(self) -> Iterable[tuple[OpRecord, int, int]]:
         """Every distinct ``(record, module index)`` with its number of calls, in order of first appearance."""
-        return ((self._records[number], module, calls) for (number, module), calls in self._calls.items())
+        return ((self._records[number], module, calls) for (number, module), calls in list(self._calls.items()))
 
     def __torch_dispatch__(
         self,
@@ -130,6 +130,10 @@ class OperatorTape(TorchDispatchMode):
         if calls == 0:
             self._records[id(record)] = record  # kept, so that no other record gets its id
             self.first_event.setdefault(module, len(self.first_event))
+
+    def note(self, record: OpRecord, module: int) -> None:
+        """Count one call that did not come by the dispatcher."""
+        self._count(record, module)
 
     def begin_phase(self) -> None:
         """Count operators afresh, in a phase of their own; ``events`` are those of the current phase."""

@@ -67,6 +67,7 @@ class _Enter(_Hook):
         hooks = self.hooks
         if not is_open_here(hooks.mode):  # another thread: modes do not follow there
             hooks.unseen_calls += 1
+            hooks.unseen(self.index)
             return
         hooks.running.append(self.index)
         for listener in hooks.listeners:
@@ -130,6 +131,7 @@ class CaptureHooks:
         self.failure: Failure | None = None
         self.listeners: list[Listener] = []
         self.unseen_calls = 0  # in threads where no tape is open
+        self.unseen: Callable[[int], None] = lambda index: None  # gets the module of each such call
         self.started = 0  # modules called so far
         self._key = RemovableHandle(OrderedDict()).id  # of both hooks on every module, as torch numbers them
 
