@@ -25,7 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "devices": {"errors"},
     "torch_access": {"errors", "foreign_text"},
     "calculators": {"errors", "foreign_text", "records"},
-    "loading": {"errors", "foreign_text", "torch_access", "units"},
+    "loading": {"errors", "foreign_text", "records", "torch_access", "units"},
     "capture": {"errors", "foreign_text", "records", "torch_access", "units"},
     "activations": {"errors", "foreign_text", "replacing", "torch_access"},
     "gate": {"errors", "foreign_text", "records", "replacing", "standard_streams", "units"},

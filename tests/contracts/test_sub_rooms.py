@@ -75,6 +75,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "listing": {"layout", "terminal", "width"},
         "nodes": {"listing", "terminal"},
         "fit": {"cleaning", "layout", "names"},
+        "weights": {"cleaning", "layout", "terminal"},
         "explanation": {"cleaning", "layout", "names", "terminal", "width"},
         "profile": {"layout", "names", "terminal", "width"},
         "verdict": {"cleaning", "layout", "names", "width"},

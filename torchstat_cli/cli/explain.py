@@ -25,6 +25,7 @@ def command(
     device: str,
     mode: str,
     online: bool,
+    allow_pickle: bool,
     train: bool,
     optimizer: str | None,
     loss: str | None,
@@ -59,7 +60,8 @@ def command(
             training=training(train, optimizer, loss, autocast, accumulate),
         )
         given = written_inputs(inputs, inputs_from)
-        profile, notes = explain(model, what, given, settings, parse_arguments(arguments), online=online)
+        options = parse_arguments(arguments)
+        profile, notes = explain(model, what, given, settings, options, online=online, allow_pickle=allow_pickle)
     for note in notes:
         notice(note)
     write(render(profile, form, terminal_of(output, results())), output, results())

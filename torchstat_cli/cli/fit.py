@@ -37,6 +37,7 @@ def command(
     device: str,
     mode: str,
     online: bool,
+    allow_pickle: bool,
     budget: str | None,
     gpu: str | None,
     vary: tuple[str, ...],
@@ -84,7 +85,9 @@ def command(
         )
         specs, options = tuple(map(parse_input, inputs)), parse_arguments(arguments)
         with counting("simulating") as tried:
-            result, notes = fit_spec(model, specs, settings, request, options, online=online, tried=tried)
+            result, notes = fit_spec(
+                model, specs, settings, request, options, online=online, allow_pickle=allow_pickle, tried=tried
+            )
     for note in notes:
         notice(note)
     write(render(result, form), output, results())

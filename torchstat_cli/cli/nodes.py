@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from torchstat_cli.cli.messages import notice
-from torchstat_cli.cli.options import DEVICE, ONLINE, SOURCE, combined, output_options
+from torchstat_cli.cli.options import DEVICE, ONLINE, PICKLE, SOURCE, combined, output_options
 from torchstat_cli.cli.progress import running
 from torchstat_cli.cli.streams import foreign_code, results
 from torchstat_cli.errors import UsageError
@@ -38,6 +38,7 @@ node_options = combined(
     ),
     click.option("--filter", "pattern", metavar="GLOB", help="Show matching names only, e.g. 'layer1.*'."),
     ONLINE,
+    PICKLE,
 )
 """Which model, with which inputs, observed in which way."""
 

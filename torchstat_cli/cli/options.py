@@ -56,6 +56,7 @@ DEVICE = click.option(
     help="auto, meta (no memory), cpu, cuda, cuda:N, mps.",
 )
 ONLINE = click.option("--online", is_flag=True, help="Let hf/NAME ask the hub for a config.")
+PICKLE = click.option("--allow-pickle", is_flag=True, help="Load pickled models (.pt, .pth): runs their code.")
 
 model_options = combined(
     *SOURCE,
@@ -73,6 +74,7 @@ model_options = combined(
         help="The training flags of the run.",
     ),
     ONLINE,
+    PICKLE,
 )
 """Which model, with which inputs, on which device."""
 

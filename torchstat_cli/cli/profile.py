@@ -16,6 +16,7 @@ from torchstat_cli.cli.options import (
     view_options,
 )
 from torchstat_cli.cli.streams import foreign_code, results
+from torchstat_cli.cli.weights import show_weights
 from torchstat_cli.errors import UsageError
 from torchstat_cli.report import FORMATS
 
@@ -46,6 +47,7 @@ def command(
     device: str,
     mode: str,
     online: bool,
+    allow_pickle: bool,
     memory: bool,
     generate: str | None,
     train: bool,
@@ -73,7 +75,7 @@ def command(
     """Show params, FLOPs, MAdds (MACs) and memory of MODEL, per module or per operator.
 
     MODEL is package.module:factory, path/to/file.py:factory, a bare name (torchvision, timm or a sample model),
-    torchvision/NAME, timm/NAME or hf/PATH. Loading it runs its code.
+    torchvision/NAME, timm/NAME, hf/PATH, or a saved file (.pt2, .pt, .safetensors). Loading it runs its code.
     """
     from torchstat_cli.report.profile.view import View, check
     from torchstat_cli.report.writing import check_place
@@ -86,6 +88,8 @@ def command(
         raise UsageError(
             "--input and --inputs were both given", "give shapes with --input, or ready inputs with --inputs"
         )
+    if show_weights(click.get_current_context()):
+        return
     if generate is not None:
         _refuse_beside_generation(train=train, inputs=inputs_from, timed=timed)
     with foreign_code():
@@ -113,7 +117,8 @@ def command(
         else:
             from torchstat_cli.tasks.profile import measure
 
-            profile, notes = measure(model, written_inputs(inputs, inputs_from), settings, options, online=online)
+            given = written_inputs(inputs, inputs_from)
+            profile, notes = measure(model, given, settings, options, online=online, allow_pickle=allow_pickle)
     _show(profile, notes, form, view, output)
 
 

@@ -17,19 +17,23 @@ from torchstat_cli.loading.factories import build_module, check_arguments, locat
 from torchstat_cli.loading.failures import with_article
 from torchstat_cli.loading.imports import find_object
 from torchstat_cli.loading.own_code import code_at
+from torchstat_cli.loading.saved import is_saved_file, saved_model
 from torchstat_cli.loading.source import ModelSource
 
 __all__ = ["ModelSource", "find_model", "parse_arguments"]
 
 
-def find_model(spec: str, arguments: Mapping[str, object] | None = None, *, online: bool = False) -> ModelSource:
+def find_model(
+    spec: str, arguments: Mapping[str, object] | None = None, *, online: bool = False, allow_pickle: bool = False
+) -> ModelSource:
     """Find what a spec names; the model itself is not built yet.
 
     Args:
         spec: ``package.module:factory``, ``path/file.py:factory``, ``torchvision/NAME``, ``timm/NAME``,
-            ``hf/NAME_OR_PATH`` or a bare name.
+            ``hf/NAME_OR_PATH``, a bare name, or a saved file: ``model.pt2``.
         arguments: keyword arguments for the factory.
         online: whether a hub may be asked for a configuration; weights are never downloaded.
+        allow_pickle: whether a saved file may run the code that it names.
 
     Raises:
         SpecError: the spec names nothing usable, or the arguments do not fit.
@@ -42,6 +46,8 @@ def find_model(spec: str, arguments: Mapping[str, object] | None = None, *, onli
     library, slash, name = text.partition("/")
     if slash and library in providers.prefixes() and ".py:" not in text:
         return providers.find(library, name, given, online=online)
+    if is_saved_file(text):
+        return saved_model(text, given, allow_pickle=allow_pickle)
     target, colon, attribute = text.rpartition(":")
     if colon and target and attribute and not attribute.endswith(".py"):
         return _find_factory(text, target, attribute, given)
@@ -125,6 +131,10 @@ def _example_inputs(spec: str, found: object) -> Callable[[], object] | Sequence
 def _incomplete_path(text: str) -> SpecError:
     path = Path(os.path.expanduser(text))  # unlike pathlib, os.path takes any text for a path that is not there
     if os.path.isdir(path):
+        if (path / "config.json").is_file():
+            return SpecError(
+                f"{text} is a folder with a configuration of transformers", hint=f"write it as hf/{text.rstrip('/')}"
+            )
         holds_code = any(path.glob("*.py"))
         words = (
             f"a model in it: {code_at(path, text).words}"
@@ -139,9 +149,8 @@ def _incomplete_path(text: str) -> SpecError:
         return SpecError(f"{text} names a file but no factory in it", hint=f"write it as {words}")
     library = text.partition("/")[0]
     if os.path.isfile(path):
-        return SpecError(
-            f"{text} is not a Python file", hint="write it as path/file.py:factory, or hf/PATH for a config.json"
-        )
+        remedy = f"write it as hf/{text}" if path.name == "config.json" else "write it as path/file.py:factory"
+        return SpecError(f"{text} is not a Python file", hint=remedy)
     return SpecError(
         f"no model library {library!r}",
         hint=f"libraries are {', '.join(f'{prefix}/' for prefix in providers.prefixes())}; "

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 
 from torchstat_cli.records import COSTS, RULES, SCHEMA, Profile
-from torchstat_cli.records.explanation import CallCost, Derivation, Explanation
+from torchstat_cli.records.explanation import CallCost, Derivation, Explanation, HeldTensor
 from torchstat_cli.report.cleaning import cleaned
 from torchstat_cli.report.layout import Column, table_lines
 from torchstat_cli.report.names import shown_path
@@ -221,7 +221,7 @@ def _json(profile: Profile, explanation: Explanation) -> str:
         "kind": explanation.kind,
         "type": explanation.type,
         "calls_of_module": explanation.calls_of_module,
-        "parameters": [tensor._asdict() for tensor in explanation.parameters],
+        "parameters": [_values(tensor) for tensor in explanation.parameters],
         "totals": {column: _sum(explanation.everything, column) for column in COSTS},
         "calls": [_call_values(call) for call in explanation.everything],
     }
@@ -229,5 +229,9 @@ def _json(profile: Profile, explanation: Explanation) -> str:
 
 
 def _call_values(call: CallCost) -> dict[str, object]:
-    numbers = {name: number._asdict() for name, number in call.numbers.items()}
-    return {**call._asdict(), "numbers": numbers}
+    numbers = {name: _values(number) for name, number in call.numbers.items()}
+    return {**_values(call), "numbers": numbers}
+
+
+def _values(record: CallCost | Derivation | HeldTensor) -> dict[str, object]:
+    return dict(zip(type(record).__annotations__, record, strict=True))

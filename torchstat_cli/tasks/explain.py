@@ -35,6 +35,7 @@ def explain(
     arguments: Mapping[str, Any] | None = None,
     *,
     online: bool = False,
+    allow_pickle: bool = False,
 ) -> tuple[Profile, tuple[str, ...]]:
     """The profile of a model, with the explanation of one module or operator, and notes on how it was reached.
 
@@ -45,6 +46,7 @@ def explain(
         settings: how to run.
         arguments: of the factory that a spec names.
         online: whether a hub may be asked.
+        allow_pickle: whether a saved file may run the code that it names.
 
     Raises:
         UsageError: the model has no such module, and ran no such operator.
@@ -58,7 +60,7 @@ def explain(
     if not isinstance(model, str):
         return measure_live(model, Inputs((), {}) if given is None else given, measurement)
     with same_random_numbers():  # a module may be built when it is imported
-        source = find_model(model, arguments, online=online)
+        source = find_model(model, arguments, online=online, allow_pickle=allow_pickle)
     return measure_spec(source, given, measurement)
 
 

@@ -36,6 +36,7 @@ def fit_spec(
     arguments: Mapping[str, Any] | None = None,
     *,
     online: bool = False,
+    allow_pickle: bool = False,
     tried: Callable[[int], None] = lambda size: None,
 ) -> tuple[FitResult, tuple[str, ...]]:
     """The largest size of the varied axes whose simulated peak fits, and notes on how it was reached.
@@ -47,6 +48,7 @@ def fit_spec(
         request: budget and axes.
         arguments: of the factory.
         online: whether a hub may be asked.
+        allow_pickle: whether a saved file may run the code that it names.
         tried: called with each size before it is simulated.
 
     Raises:
@@ -61,7 +63,7 @@ def fit_spec(
     # On meta alone: a size that is tried may be many times larger than the memory here.
     simulated = replace(settings, device="meta")
     with same_random_numbers():  # a module may be built when it is imported
-        source = find_model(model, arguments, online=online)
+        source = find_model(model, arguments, online=online, allow_pickle=allow_pickle)
     with _simulation_only():
         first, notes = profile_spec(source, given or None, simulated)
     assumed = dict.fromkeys(first.provenance.assumptions)

@@ -26,6 +26,7 @@ def list_spec_nodes(
     device: str = "auto",
     arguments: Mapping[str, Any] | None = None,
     online: bool = False,
+    allow_pickle: bool = False,
     progress: Progress | None = None,
 ) -> NodeListing:
     """What can be extracted from the model that ``spec`` points at; with shapes where its inputs are known.
@@ -34,7 +35,7 @@ def list_spec_nodes(
         ModelstatError: the model cannot be found, built, traced (where that is forced) or run.
     """
     with same_random_numbers():  # a module may be built when it is imported
-        source = find_model(spec, arguments, online=online)
+        source = find_model(spec, arguments, online=online, allow_pickle=allow_pickle)
     attempt = _Listing(engine, compat == "torchvision", device == "auto", progress)
     with announced(source.notices), same_random_numbers():
         held = descend(SpecLadder(source, given, device), attempt)

@@ -28,6 +28,7 @@ def measure(
     arguments: Mapping[str, Any] | None = None,
     *,
     online: bool = False,
+    allow_pickle: bool = False,
 ) -> tuple[Profile, tuple[str, ...]]:
     """The profile of a model or of what a spec names, and notes on how it was reached.
 
@@ -37,13 +38,14 @@ def measure(
         settings: how to run.
         arguments: of the factory that a spec names.
         online: whether a hub may be asked.
+        allow_pickle: whether a saved file may run the code that it names.
 
     Raises:
         ModelstatError: see the tree; the spec, the inputs or the model cannot be used.
     """
     if isinstance(model, str):
         with same_random_numbers():  # a module may be built when it is imported
-            source = find_model(model, arguments, online=online)
+            source = find_model(model, arguments, online=online, allow_pickle=allow_pickle)
         return profile_spec(source, given, settings)
     if not isinstance(model, nn.Module):
         raise no_module(model)
