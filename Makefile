@@ -48,5 +48,5 @@ $(VENV)/run: pyproject.toml constraints.txt torchstat_cli/version.py | $(VENV)/b
 	@touch $@
 
 $(VENV)/dev: pyproject.toml constraints.txt $(VENV)/run
-	$(PIP) --editable '.[dev]' torchvision timm transformers vit-pytorch
+	$(PIP) --editable '.[dev,report]' torchvision timm transformers vit-pytorch
 	@touch $@

@@ -32,7 +32,7 @@ def test_peak_with_its_classes_and_place() -> None:
         "temporary": 3,
         "gradient": 5,
     }
-    assert memory.phases == (PhasePeak(1, "forward", 130), PhasePeak(1, "backward", 138))
+    assert memory.phases == (PhasePeak(1, "forward", 130, 0), PhasePeak(1, "backward", 138, 3))
 
 
 def test_largest_holders_at_the_peak_include_what_its_own_operator_made() -> None:

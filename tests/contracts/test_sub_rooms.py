@@ -77,11 +77,12 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "fit": {"cleaning", "layout", "names"},
         "weights": {"cleaning", "layout", "terminal"},
         "explanation": {"cleaning", "layout", "names", "terminal", "width"},
-        "profile": {"layout", "names", "terminal", "width"},
+        "web": set(),
+        "profile": {"layout", "names", "terminal", "web", "width"},
         "verdict": {"cleaning", "layout", "names", "width"},
         "sweep": {"cleaning", "layout", "profile", "writing"},
         "__init__": {"profile"},
-        "report": {"__init__", "profile", "terminal", "writing"},
+        "report": {"__init__", "profile", "terminal", "web", "writing"},
     },
 }
 EVERY_ENTRY = [(room, entry) for room, table in INSIDE.items() for entry in table]

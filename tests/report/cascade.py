@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
-VOID = {"meta"}
+VOID = {"meta", "input"}
 INHERITED = ("color-scheme", "text-align")
 _RULE = re.compile(
     r"@media\s*\((?P<media>[^)]*)\)\s*\{(?P<body>(?:[^{}]*\{[^{}]*\})*)\s*\}|(?P<selectors>[^{}]+)\{(?P<style>[^{}]*)\}"
@@ -118,7 +118,8 @@ class Styled:
 
     def _holds(self, media: str) -> bool:
         name, _, value = media.partition(":")
-        return {"prefers-color-scheme": self.scheme, "scripting": "enabled"}[name.strip()] == value.strip()
+        known = {"prefers-color-scheme": self.scheme, "scripting": "enabled", "max-width": "any width"}
+        return known[name.strip()] == value.strip()
 
     def _selects(self, selector: str, element: Element) -> bool:
         """Whether ``selector`` fits, read from its end: the last part is the element's, the others those around it."""

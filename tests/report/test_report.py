@@ -4,11 +4,15 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
+import torchstat_cli as ms
 from tests.report.profiles import TINY
-from torchstat_cli.errors import OutputError
+from torchstat_cli.errors import OutputError, UsageError
 from torchstat_cli.report import render
 from torchstat_cli.report.report import Report
+from torchstat_cli.report.web.plotly import is_installed
 
 REPORT = Report.of(TINY)
 
@@ -53,3 +57,21 @@ def test_frames() -> None:
 
 def test_json_is_a_report() -> None:
     assert json.loads(REPORT.to_json())["totals"]["params"] == 1525
+
+
+def test_memory_says_its_peak_and_shows_a_picture() -> None:
+    report = ms.profile(nn.Sequential(nn.Linear(4, 4), nn.ReLU()), torch.zeros(2, 4), memory=True)
+    assert report.memory is not None
+    assert repr(report.memory).startswith("<Memory: peak ")
+    assert len(repr(report.memory)) < 120
+    assert "<svg" in report.memory._repr_html_()  # type: ignore[attr-defined]
+
+
+def test_plot_gives_a_figure_or_says_what_is_missing() -> None:
+    if not is_installed():
+        with pytest.raises(UsageError, match="plotly, which is not installed"):
+            REPORT.plot()
+        return
+    figure = REPORT.plot("treemap", "params")
+    assert figure.data[0].type == "treemap"
+    assert figure.data[0].values[0] == REPORT.total.params

@@ -97,7 +97,7 @@ def _phase_peak(phase: Phase, timeline: Sequence[Moment]) -> PhasePeak:
     inside = [moment.total for moment in timeline if phase.start <= moment.index < phase.end]
     # What was alive when the phase began changed before it.
     before = [moment.total for moment in timeline if moment.index <= phase.start][-1:]
-    return PhasePeak(phase.step, phase.name, max([*inside, *before], default=0))
+    return PhasePeak(phase.step, phase.name, max([*inside, *before], default=0), phase.start)
 
 
 def _largest(blocks: Sequence[tuple[Block, str]], index: int) -> tuple[Share, ...]:

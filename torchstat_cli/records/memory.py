@@ -87,6 +87,7 @@ class PhasePeak:
     step: int
     phase: str
     nbytes: int
+    start: int = 0  # its first operator
 
 
 @dataclass(frozen=True, slots=True)

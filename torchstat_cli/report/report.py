@@ -6,15 +6,34 @@ import sys
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from torchstat_cli.records import Profile
+from torchstat_cli.records import MemoryProfile, Profile
 from torchstat_cli.report import render
 from torchstat_cli.report.profile.columns import By
+from torchstat_cli.report.profile.summary import peak_place
 from torchstat_cli.report.terminal import Terminal
 from torchstat_cli.report.writing import Place, write
-from torchstat_cli.units import format_count
+from torchstat_cli.units import format_bytes, format_count
 
 if TYPE_CHECKING:
     import pandas
+    import plotly.graph_objects
+
+
+class Memory(MemoryProfile):
+    """Simulated memory that says its peak in one line, and shows itself as a picture in a notebook."""
+
+    @classmethod
+    def of(cls, memory: MemoryProfile) -> Memory:
+        """The same memory, with ways to show itself."""
+        return cls(**{field.name: getattr(memory, field.name) for field in fields(memory)})
+
+    def __repr__(self) -> str:
+        return f"<Memory: peak {format_bytes(self.peak.total)} {peak_place(self)}, {len(self.timeline)} moments>"
+
+    def _repr_html_(self) -> str:
+        from torchstat_cli.report.profile.formats.html import memory_fragment
+
+        return memory_fragment(self)
 
 
 class Report(Profile):
@@ -23,7 +42,25 @@ class Report(Profile):
     @classmethod
     def of(cls, profile: Profile) -> Report:
         """The report of ``profile``."""
-        return cls(**{field.name: getattr(profile, field.name) for field in fields(profile)})
+        values = {field.name: getattr(profile, field.name) for field in fields(profile)}
+        if profile.memory is not None:
+            values["memory"] = Memory.of(profile.memory)
+        return cls(**values)
+
+    def plot(self, kind: str = "icicle", metric: str = "flops") -> plotly.graph_objects.Figure:
+        """A picture to zoom into, as a figure of plotly.
+
+        Args:
+            kind: "icicle" or "treemap", the tree of modules; "memory", live bytes over the operators of the run.
+            metric: what the areas of the tree stand for: "params", "madds", "flops", "memory" or "mem_total".
+
+        Raises:
+            UsageError: plotly is not installed, there is no such picture, or the run did not watch memory.
+        """
+        from torchstat_cli.report.profile.charts import picture
+        from torchstat_cli.report.web.plotly import figure
+
+        return figure(picture(self, kind, metric))
 
     def to_pandas(self, by: By = "module") -> pandas.DataFrame:
         """A DataFrame with one line per module, type or operator, and exact numbers.

@@ -74,7 +74,7 @@ def test_the_picture_has_a_band_per_class_that_is_there() -> None:
     picture = timeline(found.memory)
     held = [any(m.live[place] for m in found.memory.timeline) for place in range(len(CLASSES))]
     assert picture.count("<polygon") == sum(held)
-    assert picture in found.to_html()
+    assert picture in found._repr_html_()
     flat = replace(found.memory, timeline=(moment(0, 0),), peak=moment(0, 0))
     assert isinstance(flat, MemoryProfile)
     assert timeline(flat) == ""

@@ -175,7 +175,7 @@ def _observed(profile: Profile, units: Units) -> list[Note]:
     if profile.generation is not None:
         notes += _generation(profile.generation, units)
     if profile.memory is not None:
-        notes += _memory(profile.memory, units)
+        notes += memory_notes(profile.memory, units)
     elif profile.total.peak is not None:  # of a saved report
         notes.append(Note("peak", (f"{size_text(profile.total.peak, units)} of tensor memory",)))
     return notes
@@ -186,7 +186,7 @@ def peak_place(memory: MemoryProfile) -> str:
     return f"at {printable(memory.peak.op) or 'the start'} in {shown_path(memory.peak.path)}"
 
 
-def _memory(memory: MemoryProfile, units: Units) -> list[Note]:
+def memory_notes(memory: MemoryProfile, units: Units) -> list[Note]:
     """The peak: how high, where, and what is alive there."""
     size = partial(size_text, units=units)
     several = len(memory.phases) > 1

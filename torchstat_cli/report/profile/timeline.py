@@ -7,21 +7,13 @@ from html import escape
 from itertools import accumulate
 
 from torchstat_cli.records import CLASSES, MemoryProfile, Moment
+from torchstat_cli.report.profile.charts import COLORS
 from torchstat_cli.report.profile.json_parts import thinned
 from torchstat_cli.report.profile.summary import peak_place
 from torchstat_cli.units import format_bytes
 
 _WIDTH, _HEIGHT = 900, 220
 _MOMENTS = 450
-_COLORS = {
-    "parameter": "#4c78a8",
-    "buffer": "#9ecae9",
-    "input": "#bab0ac",
-    "activation": "#f58518",
-    "temporary": "#ffbf79",
-    "gradient": "#54a24b",
-    "optimizer": "#b279a2",
-}
 
 
 def timeline(memory: MemoryProfile) -> str:
@@ -35,10 +27,11 @@ def timeline(memory: MemoryProfile) -> str:
     peak = f"peak {format_bytes(highest)} {peak_place(memory)}"
     x = _WIDTH * memory.peak.index / last
     mark = f'<line x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{_HEIGHT}" stroke="currentColor" stroke-dasharray="3 3"/>'
+    axes = f"from 0 to {format_bytes(highest)}, operators 0 to {last} from left to right"
     return (
         f'<figure><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" width="100%" role="img" aria-label="{escape(peak)}" '
         f'preserveAspectRatio="none">{bands}{mark}</svg><figcaption>live tensor memory over '
-        f"{len(memory.timeline)} changes, {escape(peak)}: {_legend(moments)}</figcaption></figure>"
+        f"{len(memory.timeline)} changes, {escape(peak)}, {axes}: {_legend(moments)}</figcaption></figure>"
     )
 
 
@@ -53,7 +46,7 @@ def _bands(moments: Sequence[Moment], last: int, highest: int) -> list[str]:
         upper = [f"{x},{_y(stack[place + 1], highest)}" for x, stack in zip(xs, stacks, strict=True)]
         lower = [f"{x},{_y(stack[place], highest)}" for x, stack in zip(xs, stacks, strict=True)]
         points = " ".join([*upper, *reversed(lower)])
-        polygons.append(f'<polygon fill="{_COLORS[kind]}" points="{points}"><title>{kind}</title></polygon>')
+        polygons.append(f'<polygon fill="{COLORS[kind]}" points="{points}"><title>{kind}</title></polygon>')
     return polygons
 
 
@@ -63,4 +56,4 @@ def _y(nbytes: int, highest: int) -> str:
 
 def _legend(moments: Sequence[Moment]) -> str:
     held = [kind for place, kind in enumerate(CLASSES) if any(moment.live[place] for moment in moments)]
-    return ", ".join(f'<span style="color:{_COLORS[kind]}">&#9632;</span> {kind}' for kind in held)
+    return ", ".join(f'<span style="color:{COLORS[kind]}">&#9632;</span> {kind}' for kind in held)

@@ -10,6 +10,7 @@ import torchstat_cli as ms
 from tests.report.cascade import Styled
 from tests.report.paint import contrast, seen
 from tests.report.profiles import with_unknown
+from torchstat_cli.report.profile.formats import html
 from torchstat_cli.report.profile.formats.html import fragment, render
 from torchstat_cli.report.profile.view import View
 
@@ -44,6 +45,11 @@ def unreadable(page: str) -> set[str]:
     """The texts that are hard to read under one scheme of the system or the other, with the pointer on them or not."""
     shown = [Styled(page, scheme, hover=hover) for scheme in ("light", "dark") for hover in (False, True)]
     return {text for styled in shown for text, ink, behind in seen(styled) if contrast(ink, behind) < READABLE}
+
+
+@pytest.fixture(autouse=True)
+def without_charts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(html, "is_installed", lambda: False)
 
 
 def with_picture() -> ms.Profile:

@@ -1,23 +1,22 @@
-"""The report as one HTML file: a table that sorts and a tree that folds, without network and without libraries."""
+"""The report as one HTML file: charts, a tree that folds and a table that sorts, without network."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from html import escape
-from importlib.resources import files
-from string import Template
+from typing import Any
 
 from torchstat_cli.foreign_text import printable
-from torchstat_cli.records import Profile
+from torchstat_cli.records import MemoryProfile, Profile
 from torchstat_cli.report.names import last_name
-from torchstat_cli.report.profile.cells import Cell, build, row_cells
-from torchstat_cli.report.profile.columns import Column
-from torchstat_cli.report.profile.summary import Note, summarize
+from torchstat_cli.report.profile.cells import Cell, Grid, build, row_cells
+from torchstat_cli.report.profile.charts import METRICS, memory_picture, trace
+from torchstat_cli.report.profile.summary import memory_notes, peak_place, summarize
 from torchstat_cli.report.profile.timeline import timeline
 from torchstat_cli.report.profile.tree import branches
 from torchstat_cli.report.profile.view import Selection, View, folded_for, select
+from torchstat_cli.report.web.pages import page
+from torchstat_cli.report.web.plotly import is_installed, packed_script
+from torchstat_cli.units import format_bytes
 
 _OPEN_WHOLE = 60
 _OPEN_DEPTH = 2
@@ -32,6 +31,8 @@ class HtmlRow:
     is_container: bool = False
     role: str = ""  # "rest" for the sums of the rows left out
     title: str = ""  # the full path, where the line shows only its end
+    is_open: bool = True  # whether the rows below are shown at first
+    is_hidden: bool = False  # whether a row above keeps this one closed
 
 
 def render(profile: Profile, view: View | None = None) -> str:
@@ -41,55 +42,75 @@ def render(profile: Profile, view: View | None = None) -> str:
         UsageError: the view asks for something that does not exist.
     """
     view = view or View()
+    charted = is_installed()
     name = profile.provenance.spec or profile.provenance.class_name
-    return Template(_resource("report.html")).substitute(
-        title=escape(printable(name)),
-        style=_resource("report.css"),
-        script=_resource("report.js"),
-        summary=_summary(summarize(profile, view.units, select(profile, view).runs))
-        + (timeline(profile.memory) if profile.memory else ""),
-        table=_table(profile, view),
+    return page(
+        "report.html",
+        title=printable(name),
+        charts=_charts(profile) if charted else None,
+        library=packed_script() if charted else "",
+        metrics=list(METRICS.items()),
+        metric="flops" if profile.total.flops else "params",
+        memory=_memory(profile, drawn=not charted),
+        **_table(profile, view),
     )
 
 
 def fragment(profile: Profile) -> str:
-    """The same table and summary for a notebook: no script, so no buttons, and everything unfolded."""
-    style, summary = _resource("report.css"), _summary(summarize(profile, "auto", select(profile, View()).runs))
-    return f'<div class="modelstat"><style>{style}</style>{_table(profile, View(), scripted=False)}{summary}</div>'
+    """The same table and summary for a notebook: no script, so no buttons; what lies deep unfolds by itself.
+
+    The outer levels stand first; the whole table follows in an element that opens without a script.
+    """
+    parts = _table(profile, View())
+    outer = [row for row in parts["rows"] if row.depth <= _OPEN_DEPTH]
+    whole = len(parts["rows"]) > max(len(outer), _OPEN_WHOLE)
+    if not whole:
+        outer = parts["rows"]
+    return page("fragment.html", outer=outer, whole=whole, memory=_memory(profile, drawn=True), **parts)
 
 
-@cache
-def _resource(name: str) -> str:
-    return files("torchstat_cli.report.profile.formats").joinpath("templates", name).read_text(encoding="utf-8")
+def memory_fragment(memory: MemoryProfile) -> str:
+    """Live memory alone, for a notebook."""
+    return page("memory.html", svg=timeline(memory), notes=memory_notes(memory, "auto"))
 
 
-def _summary(notes: Iterable[Note]) -> str:
-    items = (
-        f"<dt{_class('warning' if note.is_warning else '')}>{escape(note.label)}</dt><dd>{escape(note.text)}</dd>"
-        for note in notes
-    )
-    return f"<dl>{''.join(items)}</dl>"
+def _charts(profile: Profile) -> dict[str, Any]:
+    return {
+        "tree": {metric: trace(profile, metric) for metric in METRICS},
+        "memory": memory_picture(profile.memory) if profile.memory else None,
+    }
 
 
-def _table(profile: Profile, view: View, *, scripted: bool = True) -> str:
-    """The table; only a ``scripted`` page has buttons, and its script is what brings them to life."""
+def _memory(profile: Profile, *, drawn: bool) -> dict[str, Any] | None:
+    """What a page says of live memory, with a picture that needs no library if it is ``drawn`` here."""
+    memory = profile.memory
+    if memory is None:
+        return None
+    label = f"live tensor memory, peak {format_bytes(memory.peak.total)} {peak_place(memory)}"
+    return {"label": label, "svg": timeline(memory) if drawn else ""}
+
+
+def _table(profile: Profile, view: View) -> dict[str, Any]:
+    """The parts of the table and of the summary that the templates show."""
     selection = select(profile, view)
+    rows, grid = _rows(profile, view, selection)
+    opened = view.depth if view.depth is not None else _OPEN_DEPTH if len(rows) > _OPEN_WHOLE else len(rows)
+    return {
+        "rows": [replace(row, is_open=row.depth < opened, is_hidden=row.depth > opened) for row in rows],
+        "columns": grid.columns,
+        "total": grid.total,
+        "opened": opened,
+        "notes": summarize(profile, view.units, selection.runs),
+    }
+
+
+def _rows(profile: Profile, view: View, selection: Selection) -> tuple[list[HtmlRow], Grid]:
     if _is_tree(view, selection):
         rows = _tree_rows(profile, view, selection)
-        grid = build(replace(selection, rows=()), view.units)  # only its totals are still needed
-    else:
-        grid = build(selection, view.units)
-        rows = [HtmlRow(cells) for cells in grid.rows]
-    if grid.rest:
-        rows.append(HtmlRow(grid.rest, role="rest"))
-    unfolded = view.depth if view.depth is not None else _OPEN_DEPTH if len(rows) > _OPEN_WHOLE else len(rows)
-    head = "".join(_heading(column, scripted=scripted) for column in grid.columns)
-    body = "\n".join(_row(row, grid.columns, scripted=scripted) for row in rows)
-    foot = "".join(_cell(cell, column) for cell, column in zip(grid.total, grid.columns, strict=True))
-    return (
-        f'<table data-open="{unfolded}"><thead><tr>{head}</tr></thead>\n'
-        f"<tbody>\n{body}\n</tbody>\n<tfoot><tr>{foot}</tr></tfoot></table>"
-    )
+        return rows, build(replace(selection, rows=(), rest=None), view.units)  # only its totals are still needed
+    grid = build(selection, view.units)
+    rows = [HtmlRow(cells) for cells in grid.rows]
+    return rows + ([HtmlRow(grid.rest, role="rest")] if grid.rest else []), grid
 
 
 def _is_tree(view: View, selection: Selection) -> bool:
@@ -104,33 +125,5 @@ def _tree_rows(profile: Profile, view: View, selection: Selection) -> list[HtmlR
         name, *others = row_cells(branch.row, selection, view.units, bounded=branch.is_bounded)
         text = "(direct)" if branch.row.kind == "direct" else last_name(name.text)
         cells = (Cell(text, name.value), *others)
-        rows.append(HtmlRow(cells, branch.depth, branch.is_container, title=branch.row.path))
+        rows.append(HtmlRow(cells, branch.depth, branch.is_container, title=printable(branch.row.path)))
     return rows
-
-
-def _heading(column: Column, *, scripted: bool) -> str:
-    text = f"<button disabled>{escape(column.heading)}</button>" if scripted else escape(column.heading)
-    return f'<th scope="col"{_class("number" if column.is_number else "")}>{text}</th>'
-
-
-def _row(row: HtmlRow, columns: Sequence[Column], *, scripted: bool) -> str:
-    first, *others = (_cell(cell, column) for cell, column in zip(row.cells, columns, strict=True))
-    if columns[0].kind == "text":
-        label = escape(row.cells[0].text)
-        button = f'<button class="fold" hidden aria-expanded="true" aria-label="fold {label}"></button>'
-        fold = button if row.is_container and scripted else ""
-        title = f' title="{escape(printable(row.title))}"' if row.title else ""
-        first = f'<th scope="row" style="--depth:{row.depth}"{title}>{fold}{label}</th>'
-    return f'<tr data-depth="{row.depth}"{_class(row.role)}>{first}{"".join(others)}</tr>'
-
-
-def _cell(cell: Cell, column: Column) -> str:
-    names = [name for name, given in (("number", column.is_number), (cell.tone, cell.tone != "plain")) if given]
-    value = f' data-value="{cell.value}"' if column.is_number and cell.value is not None else ""
-    share = f' style="--share:{100 * cell.value:.1f}%"' if column.kind == "share" and cell.value else ""
-    return f"<td{_class(*names)}{value}{share}>{escape(cell.text)}</td>"
-
-
-def _class(*names: str) -> str:
-    given = " ".join(name for name in names if name)
-    return f' class="{given}"' if given else ""
