@@ -19,10 +19,28 @@ def is_complex(op: OpRecord) -> bool:
 def per_element(op: OpRecord, operations: int, elements: int | None = None) -> Cost:
     """``operations`` real operations for each of ``elements``, by default those of the first output.
 
-    A complex element counts double: its real and its imaginary part are worked on apart.
+    A complex element counts double: its real and its imaginary part are worked on apart. Of a sparse tensor only what
+    it stores is worked on, also where it is added to a dense one in place.
     """
-    count = op.output.numel if elements is None else elements
+    count = _worked_on(op) if elements is None else elements
     return Cost(flops=operations * count * (2 if is_complex(op) else 1))
+
+
+def stored(tensor: TensorRecord) -> int:
+    """Elements that a tensor stores: all of a dense one."""
+    return tensor.numel if tensor.nnz is None else tensor.nnz
+
+
+def sparse_addend(op: OpRecord) -> TensorRecord | None:
+    """The sparse operand that a call works into a dense tensor in place; None of any other call."""
+    if not op.name.endswith("_") or op.output.nnz is not None:
+        return None
+    return next((tensor for tensor in op.inputs if tensor.nnz is not None), None)
+
+
+def _worked_on(op: OpRecord) -> int:
+    addend = sparse_addend(op)
+    return stored(op.output if addend is None else addend)
 
 
 def multiplication(op: OpRecord) -> int:

@@ -47,6 +47,7 @@ GATHERS = {
     "narrow_copy": "self",
     "select_copy": "self",
     "slice_copy": "self",
+    "sparse_mask": "self",
 }
 """Read of the named table only what they put out."""
 

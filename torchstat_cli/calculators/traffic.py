@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 
-from torchstat_cli.calculators.counting import argument, broadcast, tensors_of
+from torchstat_cli.calculators.counting import argument, broadcast, sparse_addend, stored, tensors_of
 from torchstat_cli.calculators.memory_access import (
     BAGS,
     CREATION,
@@ -42,6 +42,9 @@ def traffic(op: OpRecord) -> Traffic:
         return Traffic()
     if packet in SCATTERS:
         return _scattered(op, packet)
+    if op.outputs and (addend := sparse_addend(op)) is not None:
+        places = stored(addend) * op.output.itemsize  # of the dense tensor: those where the sparse one has elements
+        return Traffic(read=touched_bytes(addend) + places, written=places)
     mutated = _mutated(op, packet)
     written = [*_fresh(op), *mutated]
     if op.outputs and not written:
@@ -53,6 +56,8 @@ def touched_bytes(tensor: TensorRecord) -> int:
     """Distinct bytes behind one tensor: an axis of stride 0 repeats, overlapping windows share their span."""
     if not tensor.numel:
         return 0
+    if tensor.nnz is not None:
+        return tensor.nnz * tensor.itemsize
     pairs = list(zip(tensor.shape, tensor.stride, strict=True))
     span = 1 + sum((size - 1) * abs(stride) for size, stride in pairs)
     return min(prod(size for size, stride in pairs if stride), span) * tensor.itemsize

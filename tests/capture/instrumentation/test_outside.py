@@ -33,7 +33,7 @@ class Away(nn.Module):
 AWAY: dict[str, tuple[Callable[[Tensor], Any], str]] = {
     "numpy": (lambda y: y.numpy() @ MATRIX, "work in numpy"),
     "asarray": (lambda y: np.asarray(y) @ MATRIX, "work in numpy"),
-    "a function of numpy": (lambda y: np.tanh(y), "work in numpy"),
+    "a function of numpy": (lambda y: np.linalg.norm(y), "work in numpy"),
     "from_dlpack": (lambda y: np.from_dlpack(y) @ MATRIX, "work in another library"),
     "to_dlpack": (lambda y: torch.utils.dlpack.to_dlpack(y), "work in another library"),
 }

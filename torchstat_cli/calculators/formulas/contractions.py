@@ -13,6 +13,7 @@ from torchstat_cli.calculators.counting import (
     first_tensor,
     multiplication,
     per_element,
+    stored,
 )
 from torchstat_cli.calculators.registry import BUILTIN
 from torchstat_cli.records import Cost, OpRecord, TensorRecord
@@ -92,7 +93,7 @@ def added_outer_product(op: OpRecord) -> Cost:
 @BUILTIN.formula("aten.sparse_sampled_addmm")
 def sampled_product(op: OpRecord) -> Cost:
     """MAdds = stored output elements x contracted length; the sum counts per stored element."""
-    return contraction(op, _stored(op.tensor("self")) * op.tensor("mat1").shape[-1], _stored(op.tensor("self")))
+    return contraction(op, stored(op.tensor("self")) * op.tensor("mat1").shape[-1], stored(op.tensor("self")))
 
 
 @BUILTIN.formula("aten.linear", "aten.mkldnn_linear", "mkldnn._linear_pointwise", "mkl._mkl_linear")
@@ -198,10 +199,6 @@ def _product(op: OpRecord, left: TensorRecord, right: TensorRecord, extra: int =
     if right.nnz is not None:
         return contraction(op, left.numel // left.shape[-1] * right.nnz if left.numel else 0, extra)
     return contraction(op, op.output.numel * left.shape[-1], extra)
-
-
-def _stored(tensor: TensorRecord) -> int:
-    return tensor.numel if tensor.nnz is None else tensor.nnz
 
 
 def _cheapest_chain(sizes: list[int]) -> int:

@@ -75,7 +75,18 @@ def _unary_in_place(self: Tensor, *scalars: Any, **options: Any) -> Any:
     return self if self.dtype.is_floating_point else NotImplemented
 
 
-@rule("add_.Tensor", "sub_.Tensor", "mul_.Tensor", "div_.Tensor")
+@rule("add_.Tensor", "sub_.Tensor", corrects=True)
+def _sum_in_place(self: Tensor, other: Tensor | float, *, alpha: float = 1) -> Any:
+    if isinstance(other, Tensor) and other.layout is torch.sparse_coo and self.layout is torch.strided:
+        # torch's kernel sorts the elements, whose places are unknown on meta.
+        return self if self.shape == other.shape else NotImplemented
+    tensors = [value for value in (self, other) if isinstance(value, Tensor)]
+    if any(tensor.layout is not torch.strided or tensor.is_nested or tensor.is_quantized for tensor in tensors):
+        return NotImplemented
+    return _binary_in_place(self, other, alpha=alpha)
+
+
+@rule("mul_.Tensor", "div_.Tensor")
 def _binary_in_place(self: Tensor, other: Tensor | float, *, alpha: float = 1) -> Any:
     if not plain(self, other if isinstance(other, Tensor) else None):
         return NotImplemented

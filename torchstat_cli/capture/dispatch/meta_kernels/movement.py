@@ -30,8 +30,14 @@ def _cat(tensors: Any, dim: int = 0) -> Any:
     return new((*first.shape[:axis], sum(t.shape[axis] for t in tensors), *first.shape[axis + 1 :]), first)
 
 
-@rule("clone")
+@rule("clone", corrects=True)
 def _clone(self: Tensor, *, memory_format: Any = None) -> Any:
+    if self.layout is torch.sparse_coo:  # of which torch's kernel keeps no element
+        parts = torch.empty_like(self._indices()), torch.empty_like(self._values())
+        coalesced = self.is_coalesced()
+        return torch.sparse_coo_tensor(*parts, self.shape, is_coalesced=coalesced, check_invariants=False)
+    if self.is_quantized or self.is_nested:
+        return NotImplemented
     if not contiguous(self) or memory_format not in (None, torch.contiguous_format, torch.preserve_format):
         return NotImplemented
     return new(self.shape, self)
