@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+import torchstat_cli as ms
 from torchstat_cli.errors import ForwardError, InputError, PlacementError, UsageError
 from torchstat_cli.loading import Inputs, InputSpec, find_model
 from torchstat_cli.tasks.profile import profile_live, profile_spec
@@ -185,3 +186,10 @@ def test_a_live_model_runs_for_real_where_that_is_wanted_and_fits() -> None:
     assert LiveLadder(nn.Linear(4, 4, device="meta"), given).for_real(0) is None
     with pytest.raises(PlacementError, match="more memory than may be used"):
         LiveLadder(nn.Linear(4, 4), given).for_real(-1)
+
+
+def test_torchscript_without_inputs_asks_for_them(tmp_path: Path) -> None:
+    torch.jit.script(nn.Linear(8, 4)).save(str(tmp_path / "model.pt"))  # type: ignore[no-untyped-call]
+    with pytest.raises(InputError, match="does not say what input it takes") as raised:
+        ms.profile(str(tmp_path / "model.pt"))
+    assert raised.value.hint

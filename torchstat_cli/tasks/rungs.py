@@ -191,8 +191,7 @@ def _floating_dtype(model: nn.Module) -> torch.dtype:
 
 
 def _missing_inputs(rung: Rung) -> InputError:
-    parameters = [p for p in inspect.signature(rung.model.forward).parameters.values() if p.default is p.empty]
-    wanted = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    wanted = _wanted(rung.model)
     if len(wanted) > 1:
         remedy = f"give each: {' '.join(f'--input {name}=SHAPE' for name in wanted)} (or --inputs module:function)"
     else:
@@ -201,3 +200,13 @@ def _missing_inputs(rung: Rung) -> InputError:
         f"{rung.origin.spec} does not say what input it takes; its forward wants {', '.join(wanted) or 'something'}",
         remedy,
     )
+
+
+def _wanted(model: nn.Module) -> list[str]:
+    """The inputs that a call has to give, as far as ``forward`` says: TorchScript and code in C have no signature."""
+    try:
+        parameters = inspect.signature(model.forward).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return [p.name for p in parameters if p.default is p.empty and p.kind in named]
