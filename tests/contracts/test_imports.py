@@ -24,7 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "python_remedies": {"errors"},
     "devices": {"errors"},
     "torch_access": {"errors", "foreign_text"},
-    "calculators": {"errors", "foreign_text", "records"},
+    "calculators": {"errors", "foreign_text", "records", "units"},
     "loading": {"errors", "foreign_text", "records", "torch_access", "units"},
     "capture": {"errors", "foreign_text", "records", "torch_access", "units"},
     "activations": {"errors", "foreign_text", "replacing", "torch_access"},

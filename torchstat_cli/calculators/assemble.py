@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from torchstat_cli.calculators.experts.mixtures import active_params, mixtures
 from torchstat_cli.calculators.params import Holdings, holdings
 from torchstat_cli.calculators.peak import memory_profile, module_memory
+from torchstat_cli.calculators.precision import precision
 from torchstat_cli.calculators.registry import Registry
 from torchstat_cli.calculators.training import StepCosts
 from torchstat_cli.calculators.work import Sums, Tally, add_up
@@ -66,6 +67,7 @@ def assemble(recording: Recording, provenance: Provenance, registry: Registry) -
         training=training,
         memory=memory,
         mixtures=found,
+        precision=precision(recording.modules, sums.compute, recording.setup),
     )
 
 

@@ -14,6 +14,7 @@ TALLIED = (*COSTS, "memory")
 """What an operator call adds to its module, its operator and the totals."""
 
 _PLACES = {name: place for place, name in enumerate(TALLIED)}
+_MADDS = _PLACES["madds"]
 
 
 @dataclass(slots=True)
@@ -45,6 +46,7 @@ class Sums:
     by_module: dict[str, Tally]
     by_operator: dict[str, Tally]
     unknown: dict[str, Counter[str]]  # operator -> calls by module path
+    compute: dict[str, int]  # MAdds by the dtype of their results
 
     @property
     def whole(self) -> Tally:
@@ -64,14 +66,17 @@ def add_up(events: Iterable[Event], registry: Registry) -> Sums:
     by_module: defaultdict[str, Tally] = defaultdict(Tally)
     by_operator: defaultdict[str, Tally] = defaultdict(Tally)
     unknown: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    compute: defaultdict[str, int] = defaultdict(int)
     edition = registry.edition
     for event in events:
         work, known = _remembered_work(event.op, registry, edition)
+        if work.numbers[_MADDS] and event.op.outputs:
+            compute[event.op.outputs[0].dtype] += event.calls * work.numbers[_MADDS]
         if not known:
             unknown[event.op.name][event.path] += event.calls
         by_module[event.path].add(work, event.calls)
         by_operator[event.op.name].add(work, event.calls)
-    return Sums(dict(by_module), dict(by_operator), dict(unknown))
+    return Sums(dict(by_module), dict(by_operator), dict(unknown), dict(compute))
 
 
 _LIMIT = 50_000  # records whose work is remembered

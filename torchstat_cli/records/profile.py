@@ -16,6 +16,7 @@ from torchstat_cli.records.work import COSTS, Work, intensity
 
 if TYPE_CHECKING:
     from torchstat_cli.records.explanation import Explanation
+    from torchstat_cli.records.precision import Precision
 
 RULES = 1
 """Version of the counting rules; bumped whenever a formula changes its result."""
@@ -136,6 +137,7 @@ class Profile:
     memory: MemoryProfile | None = None  # when the run watched memory
     training: TrainingProfile | None = None  # when the run trained; every number above is then of the second step
     generation: GenerationProfile | None = None  # when asked for; every number above is the prefill's
+    precision: Precision | None = None  # dtypes of parameters and products; a saved report may lack them
     explanation: Explanation | None = None  # when asked for: how the numbers of one module or operator come about
     mixtures: tuple[Mixture, ...] = ()  # of experts; none where one of them does not say how many each token goes to
 

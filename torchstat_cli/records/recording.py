@@ -21,6 +21,7 @@ class OwnedTensor(NamedTuple):  # one per parameter: a tuple is made in half the
     trainable: bool
     touched: bool  # an operator read or wrote it
     shape: Shape = ()
+    dtype: str = ""  # as torch spells it
 
 
 class ModuleFacts(NamedTuple):

@@ -69,6 +69,8 @@ def fit_spec(
     assumed = dict.fromkeys(first.provenance.assumptions)
     with announced(source.notices), _simulation_only():
         result = _fitted(source, first, given, simulated, request, tried, assumed)
+    if first.precision is not None and first.precision.caution:
+        notes = (*notes, "; ".join(first.precision.caution))
     return result, (*notes, *(f"assumed: {words}" for words in assumed))
 
 

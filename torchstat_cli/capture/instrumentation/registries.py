@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -73,6 +74,11 @@ def _owned(registry: Any) -> Sequence[tuple[str, Tensor]]:
     ]
 
 
+@cache
+def _dtype_name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
 def _record(name: str, tensor: Tensor, touched: set[int]) -> OwnedTensor:
     key, kind = id(tensor), type(tensor)
     if kind is Parameter or kind is Tensor:
@@ -83,4 +89,4 @@ def _record(name: str, tensor: Tensor, touched: set[int]) -> OwnedTensor:
     else:
         numel, nbytes = tensor.numel(), stored_bytes(tensor)
     shape = () if tensor.is_nested else tuple(tensor.shape)
-    return OwnedTensor(name, key, numel, nbytes, tensor.requires_grad, key in touched, shape)
+    return OwnedTensor(name, key, numel, nbytes, tensor.requires_grad, key in touched, shape, _dtype_name(tensor.dtype))

@@ -22,8 +22,11 @@ _MOMENTS = 1000
 
 
 def observed(profile: Profile) -> dict[str, Any]:
-    """``experts``, ``attention``, ``memory``, ``training`` and ``generation``, each only where it means something."""
+    """``precision``, ``experts``, ``attention``, ``memory``, ``training``, ``generation``, where there are any."""
     parts: dict[str, Any] = {}
+    if profile.precision is not None:
+        found = profile.precision
+        parts["precision"] = {"params": dict(found.params), "compute": dict(found.compute)}
     if profile.mixtures:
         parts["experts"] = [asdict(mixture) for mixture in profile.mixtures]
     if profile.provenance.attention != "auto":

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 from torchstat_cli.foreign_text import printable
@@ -20,10 +20,11 @@ from torchstat_cli.records import (
     UnknownOperator,
     moved_bytes,
 )
+from torchstat_cli.records.precision import Precision
 from torchstat_cli.report.names import shown_path
 from torchstat_cli.report.profile.amounts import Units, count_text, size_text
 from torchstat_cli.report.profile.folding import Run
-from torchstat_cli.units import format_seconds, format_shape
+from torchstat_cli.units import format_seconds, format_shape, format_share
 
 _HOLDERS = 3
 """How many of the largest holders at the peak the summary names."""
@@ -61,13 +62,32 @@ def summarize(profile: Profile, units: Units, runs: Sequence[Run] = ()) -> tuple
     """Everything worth saying about ``profile`` as a whole, warnings last; ``runs`` are what its rows show as one."""
     params, *costs = _costs(profile.total, units)
     return (
-        params,
+        replace(params, phrases=(*params.phrases, *_dtypes(profile.precision))),
         *_experts(profile, units),
         *costs,
         *_observed(profile, units),
         *_origin(profile),
         *_folded(runs, units),
         *_limits(profile),
+    )
+
+
+def _dtypes(precision: Precision | None) -> tuple[str, ...]:
+    """The dtypes of the parameters, and those of the products where they are others."""
+    if precision is None:
+        return ()
+    kept = _by_share(precision.params)
+    computed = _by_share(precision.compute)
+    differs = set(precision.compute) != {dtype for dtype, elements in precision.params.items() if elements}
+    return (*((kept,) if kept else ()), *((f"computed in {computed}",) if computed and differs else ()))
+
+
+def _by_share(amounts: Mapping[str, int]) -> str:
+    """``float32``, or where there are several ``bfloat16 (98.0 %) and float32 (2.0 %)``, the largest first."""
+    there = sorted(((amount, dtype) for dtype, amount in amounts.items() if amount), reverse=True)
+    whole = sum(amount for amount, _ in there)
+    return " and ".join(
+        printable(dtype) + (f" ({format_share(amount, whole)})" if len(there) > 1 else "") for amount, dtype in there
     )
 
 
@@ -150,6 +170,8 @@ def _limits(profile: Profile) -> list[Note]:
     notes = []
     if profile.never_called:
         notes.append(Note("never called", _some(profile.never_called)))
+    if profile.precision is not None and profile.precision.caution:
+        notes.append(Note("precision", profile.precision.caution, is_warning=True))
     notes.extend(Note("lower bound", (_no_formula(unknown),), is_warning=True) for unknown in profile.unknown)
     return notes
 
