@@ -188,6 +188,7 @@ def test_a_live_model_runs_for_real_where_that_is_wanted_and_fits() -> None:
         LiveLadder(nn.Linear(4, 4), given).for_real(-1)
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
 def test_torchscript_without_inputs_asks_for_them(tmp_path: Path) -> None:
     torch.jit.script(nn.Linear(8, 4)).save(str(tmp_path / "model.pt"))  # type: ignore[no-untyped-call]
     with pytest.raises(InputError, match="does not say what input it takes") as raised:
