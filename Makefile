@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types docs bench gate format clean
+.PHONY: help run test lint types docs bench zoo gate format clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  \1\t/' | expand -t 12
@@ -28,6 +28,9 @@ docs: $(VENV)/dev ## rewrite the generated parts of README and docs
 
 bench: $(VENV)/dev ## print the tables of speed and memory that the README claims
 	$(BIN)/python -m benchmarks
+
+zoo: $(VENV)/dev ## profile every model of the libraries, compare with torch, rewrite docs/zoo.md
+	$(BIN)/python -m benchmarks.zoo
 
 gate: $(VENV)/run ## hold the sample models to their recorded cost
 	$(BIN)/modelstat check

@@ -86,6 +86,14 @@ def test_an_observed_loop_says_the_same() -> None:
     assert capture.profile().total.active_params == 4 * WIDTH + 2 * EXPERT
 
 
+def test_the_axis_of_topk_may_be_left_out() -> None:
+    class Plain(ByList):
+        def choose(self, x: Tensor) -> Tensor:
+            return self.gate(x).softmax(-1).topk(self.number).indices
+
+    assert profile(Plain()).total.active_params == 4 * WIDTH + 2 * EXPERT
+
+
 def test_attributes_side_by_side() -> None:
     class ByName(ByList):
         def __init__(self) -> None:
@@ -219,6 +227,7 @@ class Soft(ByList):
 UNKNOWN: dict[str, Callable[[], nn.Module]] = {
     "experts choose": lambda: named(fresh(ExpertsChoose)(4, 2)),
     "as many tokens as experts": lambda: named(fresh(ExpertsChoose)(5, 2)),
+    "as many tokens as experts, with a setting": lambda: named(fresh(ExpertsChoose)(5, 2), top_k=2),
     "choices that are no experts": lambda: named(fresh(AmongMore)()),
     "every expert, weighted": lambda: named(fresh(Soft)(4, 2)),
     "sorted, without a setting": lambda: named(fresh(SortedList)(4, 2)),

@@ -11,14 +11,17 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_map_only
 from torch.utils.flop_counter import FlopCounterMode
 
-from torchstat_cli.loading import Inputs, ModelSource, default_inputs, place
+from benchmarks.exact import LACKING
+from torchstat_cli.errors import InputError
+from torchstat_cli.loading import Inputs, ModelSource, default_inputs, place, place_on_cpu
 
 
-def built(source: ModelSource, device: str) -> tuple[nn.Module, Inputs]:
-    """The model in eval mode and its usual inputs, both on the device."""
-    placed = place(source, device)
+def built(source: ModelSource, device: str, limit_bytes: int | None = None) -> tuple[nn.Module, Inputs]:
+    """The model in eval mode and its usual inputs, both on the device; for real it may take ``limit_bytes``."""
+    placed = place(source, device) if limit_bytes is None else place_on_cpu(source, limit_bytes=limit_bytes)
     inputs = default_inputs(source, device=device, dtype=torch.float32)
-    assert inputs is not None, source.spec
+    if inputs is None:
+        raise InputError(f"{source.spec} does not say what input it takes")
     args, kwargs = tree_map_only(torch.Tensor, lambda tensor: tensor.to(device), (inputs.args, inputs.kwargs))
     return placed.model.eval().requires_grad_(False), Inputs(args, kwargs)
 
@@ -46,6 +49,6 @@ def counted_madds(model: nn.Module, inputs: Inputs) -> int:
         stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         stack.enter_context(torch.backends.mkldnn.flags(enabled=False))
         stack.enter_context(torch.no_grad())
-        counter = stack.enter_context(FlopCounterMode(display=False))
+        counter = stack.enter_context(FlopCounterMode(display=False, custom_mapping=LACKING))
         model(*inputs.args, **inputs.kwargs)
     return counter.get_total_flops() // 2

@@ -1,0 +1,1 @@
+"""Every model of the libraries, profiled and compared with what torch counts itself."""
