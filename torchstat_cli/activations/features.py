@@ -5,12 +5,15 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from torch import nn
 
+from torchstat_cli.activations.graph.certainty import is_plain, traced_through
 from torchstat_cli.activations.graph.constants import with_constants
 from torchstat_cli.activations.graph.extractor import GraphExtractor, rewrite
+from torchstat_cli.activations.graph.following import Original
 from torchstat_cli.activations.graph.selection import find_outputs, servable
 from torchstat_cli.activations.graph.torchvision_compat import (
     find_torchvision_outputs,
@@ -27,7 +30,6 @@ from torchstat_cli.activations.selection.language import Selector, parse_all
 from torchstat_cli.activations.selection.leaves import TracerOptions
 from torchstat_cli.activations.selection.naming import ModuleTable
 from torchstat_cli.errors import ModelError, SelectionError
-from torchstat_cli.torch_access.modules import modules_of
 from torchstat_cli.torch_access.wrappers import unwrap
 
 Compat = Literal["torchvision"] | None
@@ -132,18 +134,15 @@ class _Request:
     def graph_is_certain(self) -> bool:
         """Whether a traced graph is sure to be the model's own program.
 
-        Tracing an argument that may be None freezes the branch in which it was given, and hooks on modules that are
-        traced through do not fire in a graph. Whether the model makes tensors of its own only its trace can say.
+        Tracing an argument that may be None freezes the branch in which it was given; what else shows in the model
+        itself, :func:`~.certainty.is_plain` looks for. What its Python does, only a trace can tell.
         """
         root = unwrap(self.model)
         parameters = inspect.signature(root.forward).parameters.values()
         fixed = self.concrete_args or {}
         if any(parameter.default is None and parameter.name not in fixed for parameter in parameters):
             return False
-        return not any(
-            (module._forward_hooks or module._forward_pre_hooks) and not self.options.is_leaf(module)
-            for module in modules_of(root)
-        )
+        return is_plain(traced_through(root, self.options))
 
     def torchvision_graph(self, train_queries: dict[str, str], eval_queries: dict[str, str]) -> GraphExtractor:
         """torchvision's extractor."""
@@ -167,8 +166,8 @@ class _Request:
             if self.engine == "fx":
                 raise
             return self.live(train_selectors, eval_selectors)
-        if self.engine != "fx" and any(trace.constants for trace in traces):
-            # The model makes them anew at every call, perhaps out of buffers that change.
+        if self.engine != "fx" and any(trace.constants or trace.doubts for trace in traces):
+            # The model makes its constants anew at every call, perhaps out of buffers that change.
             return self.live(train_selectors, eval_selectors)
         try:
             pairs = zip(traces, (train_selectors, eval_selectors), strict=True)
@@ -179,7 +178,11 @@ class _Request:
                 raise
             return self.live(train_selectors, eval_selectors)
         graphs = [rewrite(trace, wanted) for trace, wanted in zip(traces, outputs, strict=True)]
-        return self._extractor(traces, graphs[0], graphs[1])
+        original = None
+        if self.engine != "fx":
+            make = partial(_live, self.live_options, self.concrete_args, train_selectors, eval_selectors)
+            original = Original(traces[0].root, self.options, make)
+        return self._extractor(traces, graphs[0], graphs[1], original)
 
     def _only_modules(self, selectors: tuple[Selector, ...]) -> bool:
         table = ModuleTable.of(self.model)
@@ -193,17 +196,33 @@ class _Request:
             warn_of_mode_differences(traces[0].node_names, traces[1].node_names)
         return traces
 
-    def _extractor(self, traces: tuple[Trace, Trace], train_graph: Any, eval_graph: Any) -> GraphExtractor:
+    def _extractor(
+        self, traces: tuple[Trace, Trace], train_graph: Any, eval_graph: Any, original: Original | None = None
+    ) -> GraphExtractor:
         root = traces[0].root
         holder = with_constants(root, {**traces[0].constants, **traces[1].constants})
-        return GraphExtractor(holder, train_graph, eval_graph, type(root).__name__)
+        return GraphExtractor(holder, train_graph, eval_graph, type(root).__name__, original)
 
     def live(self, train_selectors: tuple[Selector, ...], eval_selectors: tuple[Selector, ...]) -> LiveExtractor:
         """The extractor that runs the model itself."""
-        options = ObserveOptions(
+        return _live(self.live_options, self.concrete_args, train_selectors, eval_selectors, self.model)
+
+    @property
+    def live_options(self) -> ObserveOptions:
+        """How a live run is observed."""
+        return ObserveOptions(
             engine=self.engine, keep=KeepOptions(detach=False), stop=True, leaves=self.options.without_wrapping()
         )
-        return LiveExtractor(self.model, train_selectors, eval_selectors, options, self.concrete_args)
+
+
+def _live(
+    options: ObserveOptions,
+    concrete_args: dict[str, Any] | None,
+    train_selectors: tuple[Selector, ...],
+    eval_selectors: tuple[Selector, ...],
+    model: nn.Module,
+) -> LiveExtractor:
+    return LiveExtractor(model, train_selectors, eval_selectors, options, concrete_args)
 
 
 def _check_words(compat: Compat, engine: Engine) -> None:

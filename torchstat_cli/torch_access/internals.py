@@ -121,6 +121,7 @@ backends = _want("torch.utils.backend_registration", "asking whether torch takes
 push_function_mode = _want("torch.overrides._push_mode", "observing operators of a live run")
 pop_function_mode = _want("torch.overrides._pop_mode", "observing operators of a live run")
 function_modes = _want("torch.overrides._get_current_function_mode_stack", "observing operators of a live run")
+any_module_hook = _want("torch.nn.modules.module._has_any_global_hook", "telling whether a graph is the model")
 DropoutBase = _want("torch.nn.modules.dropout._DropoutNd", "telling layers that hand their input on")
 
 
@@ -138,6 +139,8 @@ def attention_kernel(name: str) -> Any:
 
 ATTRIBUTES = {
     "_apply": "nn.Module: move every tensor of a module",
+    "_backward_hooks": "nn.Module: hooks by id",
+    "_backward_pre_hooks": "nn.Module: hooks by id",
     "_buffers": "nn.Module: registered buffers",
     "_call_impl": "nn.Module: what runs hooks and forward, looked for in Python's stack",
     "_cdata": "torch.UntypedStorage: the identity of a storage",

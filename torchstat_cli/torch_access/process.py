@@ -112,6 +112,14 @@ def untouched_generators(drew: Callable[[], bool] = lambda: True) -> Iterator[No
             torch.cuda.set_rng_state_all(cuda_states)
 
 
+def random_states() -> tuple[Any, ...]:
+    """The random states of Python, NumPy and torch, to compare."""
+    numpy: Any = sys.modules.get("numpy")
+    drawn = None if numpy is None else [str(part) if i != 1 else part.tobytes()
+                                        for i, part in enumerate(numpy.random.get_state())]  # fmt: skip
+    return random.getstate(), drawn, contents(torch.get_rng_state())
+
+
 def contents(state: torch.Tensor) -> bytes:
     """The bytes of a generator's state, read below every mode that watches operators."""
     return ctypes.string_at(state.data_ptr(), state.numel())

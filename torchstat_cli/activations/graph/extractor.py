@@ -10,11 +10,13 @@ import torch
 from torch import fx, nn
 from torch.fx.node import map_arg
 
+from torchstat_cli.activations.graph.following import Original
 from torchstat_cli.activations.graph.overwriting import is_writer, narrows, overwritten_nodes
 from torchstat_cli.activations.graph.pickling import FlatNode, flatten_graph, rebuild_graph
 from torchstat_cli.activations.graph.tracing import Trace
-from torchstat_cli.activations.outputs import compact_value, copy_value
+from torchstat_cli.activations.outputs import compact_value, copy_tensor, copy_value
 from torchstat_cli.activations.runtime.calling import another_device
+from torchstat_cli.torch_access.trees import map_tensors
 
 Outputs = Mapping[str, Any]
 """Result key -> graph nodes, in any nesting."""
@@ -26,9 +28,17 @@ class GraphExtractor(fx.GraphModule):
     ``train()`` and ``eval()`` switch between the two graphs. Calling it returns a plain dict.
     """
 
-    engine = "fx"
+    # Read by torch.jit.script.
+    __jit_unused_properties__ = [*fx.GraphModule.__jit_unused_properties__, "engine"]  # noqa: RUF012
 
-    def __init__(self, root: nn.Module, train_graph: fx.Graph, eval_graph: fx.Graph, class_name: str) -> None:
+    def __init__(
+        self,
+        root: nn.Module,
+        train_graph: fx.Graph,
+        eval_graph: fx.Graph,
+        class_name: str,
+        original: Original | None = None,
+    ) -> None:
         super().__init__(root, train_graph, class_name)
         # The base class copies the modules of one graph; the other graph's are added.
         _adopt(self, fx.GraphModule(root, eval_graph, class_name))
@@ -36,11 +46,24 @@ class GraphExtractor(fx.GraphModule):
         self.eval_graph = eval_graph
         self.training = root.training
         self.graph = train_graph if self.training else eval_graph
+        # Where the engine was ours to choose, a model that changes is followed; no part of a copy.
+        self._original = original
+
+    @property
+    def engine(self) -> str:
+        """ "fx"; where the model was changed after tracing, the engine that runs it."""
+        original = self.__dict__.get("_original")
+        return "fx" if original is None or original.live is None else str(original.live.engine)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """:meth:`forward`, which torch generates; inputs on another device than the parameters are told as such."""
+        original = self.__dict__.get("_original")
+        if original is not None and original.has_changed():
+            return original.run(self.training, args, kwargs)
         try:
-            return super().__call__(*args, **kwargs)
+            result = super().__call__(*args, **kwargs)
+            # Tensors made under inference mode could enter no training step; live runs hand out ordinary ones, too.
+            return map_tensors(result, copy_tensor) if torch.is_inference_mode_enabled() else result
         except (RuntimeError, NotImplementedError) as error:
             explained = another_device(self, args, kwargs)
             if explained is None:

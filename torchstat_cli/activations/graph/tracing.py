@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.fx.node import map_aggregate
 
+from torchstat_cli.activations.graph.certainty import READS_OF_VALUES, WatchedProxy, state_of, traced_through
 from torchstat_cli.activations.graph.constants import held_attributes, split_off_constants, with_constants
 from torchstat_cli.activations.runtime.function_mode import OperatorMode, listening
 from torchstat_cli.activations.selection.leaves import TracerOptions, is_library_leaf, with_timm_leaves
@@ -22,7 +23,7 @@ from torchstat_cli.errors import ModelError
 from torchstat_cli.foreign_text import first_line_of
 from torchstat_cli.torch_access.interrupts import held_back
 from torchstat_cli.torch_access.modules import modules_of, set_training
-from torchstat_cli.torch_access.process import one_guest_at_a_time, untouched_generators
+from torchstat_cli.torch_access.process import one_guest_at_a_time, random_states, untouched_generators
 from torchstat_cli.torch_access.restoring import same_buffers, same_modes, untouched
 from torchstat_cli.torch_access.trees import tensors_in
 from torchstat_cli.torch_access.wrappers import clean_path, unwrap
@@ -49,6 +50,7 @@ class Trace:
     names: Mapping[fx.Node, str]  # in order of execution
     calls: Mapping[tuple[str, int], ModuleCall]  # by path and call number, containers included
     constants: Mapping[str, Any] = field(default_factory=dict)  # by target: tensors that forward made, frozen
+    doubts: frozenset[str] = frozenset()  # why the graph may be another program than the model's
 
     @property
     def node_names(self) -> list[str]:
@@ -84,6 +86,11 @@ class PathTracer(fx.Tracer):
         self._thread = get_ident()
         self._owner = ""  # path of the module whose forward is running
         self._call = 0
+        self.doubts: set[str] = set()
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        """A placeholder for what ``node`` will give."""
+        return super().proxy(node) if self._recording.true_names is None else WatchedProxy(node, self)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """The shared leaf rule (:meth:`~.leaves.TracerOptions.is_leaf`)."""
@@ -133,6 +140,8 @@ class PathTracer(fx.Tracer):
 
     def count_operator(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         """Take the name that an operator on real tensors has in a run, so that later ones have theirs too."""
+        if name in READS_OF_VALUES and not any(isinstance(arg, fx.Proxy) for arg in args):
+            self.doubts.add("values that were read from a tensor")
         if not isinstance(result, fx.Proxy) and next(tensors_in((args, kwargs)), None) is not None:
             self._recording.numbering.name(f"{self._owner}.{name}" if self._owner else name)
 
@@ -175,11 +184,14 @@ def trace(
     numbering = TorchvisionNumbering() if torchvision_names else TrueNumbering(table)
     recording = _Recording(numbering, None if torchvision_names else table)
     tracer = PathTracer(options, recording)
+    through = traced_through(root, options)
     try:
         with _borrowed(root):
+            before = state_of(through, contents=True), random_states()
             with nullcontext() if torchvision_names else listening(OperatorMode(tracer.count_operator)):
                 graph = tracer.trace(root, concrete_args)
             held = held_attributes(graph, root)
+            after = state_of(through, contents=True), random_states()
     except Exception as error:
         # The model's own Python runs on placeholders here, so anything at all may be raised.
         raise ModelError(
@@ -194,7 +206,11 @@ def trace(
     result = next(node for node in reversed(graph.nodes) if node.op == "output").args[0]
     calls["", 0] = ModuleCall(((), {}), result, tuple(recording.names.values()))
     constants = split_off_constants(graph, root, held, others or {})
-    return Trace(root, graph, recording.names, calls, constants)
+    if before[0] != after[0]:
+        tracer.doubts.add("attributes that forward changes")
+    if before[1] != after[1]:
+        tracer.doubts.add("random numbers that Python draws")
+    return Trace(root, graph, recording.names, calls, constants, frozenset(tracer.doubts))
 
 
 @contextmanager

@@ -1,0 +1,157 @@
+"""Notice what makes a traced graph another program than the model's: a trace keeps one run of its Python for ever."""
+
+from __future__ import annotations
+
+import random
+import sys
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import CodeType, FunctionType
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from torchstat_cli.activations.selection.leaves import TracerOptions
+from torchstat_cli.torch_access.internals import any_module_hook
+from torchstat_cli.torch_access.modules import modules_of
+
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+_NOT_OURS = ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set", "training")
+# What an answer of these decides is decided once, while tracing.
+_QUESTIONS = frozenset(
+    (
+        "type", "is_tensor", "is_grad_enabled", "is_inference_mode_enabled", "is_autocast_enabled",
+        "are_deterministic_algorithms_enabled", "get_default_dtype",
+    )
+)  # fmt: skip
+_PLAIN = (bool, int, float, complex, str, bytes, type(None), type, torch.dtype, torch.device)
+_DEPTH = 4
+READS_OF_VALUES = frozenset(
+    ("bool", "int", "float", "index", "contains", "item", "tolist", "numpy", "equal", "allclose", "is_nonzero")
+)
+"""Operators that turn a tensor's values into Python's own, as :func:`~.function_mode.operator_name` calls them."""
+
+
+def traced_through(root: nn.Module, options: TracerOptions) -> list[nn.Module]:
+    """The modules whose forward a trace runs."""
+    return [module for module in modules_of(root) if not options.is_leaf(module)]
+
+
+def is_plain(modules: list[nn.Module]) -> bool:
+    """Whether the modules show nothing, before any trace, that a graph would lose.
+
+    Lost are hooks on containers, a forward of an instance's own, a train() of its own, one mode among others, and
+    questions after types and modes, whose answers a graph keeps.
+    """
+    seen: set[CodeType] = set()
+    return not any_module_hook() and all(
+        not any(vars(module).get(name) for name in _HOOKS)
+        and not {"forward", "train", "__call__"} & vars(module).keys()
+        and type(module).train is nn.Module.train
+        and module.training == modules[0].training
+        and not _QUESTIONS & set(_names_read(type(module).forward, type(module), seen))
+        for module in modules
+    )
+
+
+def _names_read(function: Any, owner: type, seen: set[CodeType]) -> Iterator[str]:
+    """The names in the code of ``function`` and of what it calls by name, torch's own left out."""
+    pending = [function]
+    while pending:
+        current = pending.pop()
+        if not isinstance(current, FunctionType) or current.__code__ in seen or _is_torchs(current.__globals__):
+            continue
+        seen.add(current.__code__)
+        for name in _names_in(current.__code__):
+            yield name
+            pending += [current.__globals__.get(name), getattr(owner, name, None)]
+
+
+def _names_in(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names_in(constant)
+
+
+def _is_torchs(scope: Mapping[str, Any]) -> bool:
+    name = str(scope.get("__name__"))
+    return name == "torch" or name.startswith(("torch.", "torchstat_cli."))
+
+
+class WatchedProxy(fx.Proxy):
+    """A placeholder that notices when the model asks for its type: it is no tensor, and the answer may be another."""
+
+    @property
+    def __class__(self) -> type:
+        """Asked by ``isinstance`` where the type itself does not answer."""
+        frame = sys._getframe(1)
+        if not _is_torchs(frame.f_globals):
+            self.tracer.doubts.add(  # type: ignore[attr-defined]
+                "a question for the type of a tensor"
+            )
+        return type(self)
+
+    @__class__.setter
+    def __class__(self, kind: type) -> None:
+        raise TypeError(f"a placeholder stays one, and becomes no {kind.__name__}")
+
+
+class _Same:
+    """Equal where it is the very same object; does not keep it alive, where that is possible."""
+
+    def __init__(self, value: Any) -> None:
+        self._get: Callable[[], Any]
+        try:
+            self._get = weakref.ref(value)
+        except TypeError:
+            self._get = lambda: value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self._get() is not None and self._get() is other._get()
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def state_of(modules: Iterable[nn.Module], *, contents: bool = False) -> list[Any]:
+    """What the forwards of ``modules`` can read, to compare: attributes, parts, hooks; never the same after a change.
+
+    ``contents`` also tells whether a buffer was written to, which loading weights does as well.
+    """
+    return [_module_state(module, contents) for module in modules]
+
+
+def _module_state(module: nn.Module, contents: bool) -> tuple[Any, ...]:
+    own = vars(module)
+    attributes = {
+        name: (tuple(value) if value else ()) if name in _HOOKS else _frozen(value, 0)
+        for name, value in own.items()
+        if name not in _NOT_OURS
+    }
+    tensors = [*own["_parameters"].items(), *own["_buffers"].items()]
+    parts = [(name, _Same(part) if part is not None else None) for name, part in (*own["_modules"].items(), *tensors)]
+    versions = [t._version for t in own["_buffers"].values() if contents and t is not None and not t.is_inference()]
+    return _Same(type(module)), _Same(type(module).forward), attributes, parts, versions
+
+
+def _frozen(value: Any, depth: int) -> Any:
+    if isinstance(value, _PLAIN):
+        return type(value), value
+    if isinstance(value, (Tensor, nn.Module, FunctionType)) or depth >= _DEPTH:
+        return _Same(value)
+    if isinstance(value, Mapping):
+        return type(value), [(_frozen(key, depth + 1), _frozen(item, depth + 1)) for key, item in value.items()]
+    if isinstance(value, (tuple, list, deque)):
+        return type(value), [_frozen(item, depth + 1) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return type(value), set(value)
+    if isinstance(value, random.Random):
+        return value.getstate()
+    if isinstance(value, torch.Generator):
+        return value.get_state().tolist()
+    own = getattr(value, "__dict__", None)
+    if own and not callable(value):
+        return _Same(value), {name: _frozen(item, depth + 1) for name, item in own.items()}
+    return _Same(value)
