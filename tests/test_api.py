@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -269,3 +270,26 @@ def test_models_that_cannot_be_loaded(spec: str, arguments: dict[str, Any], erro
     with pytest.raises(error) as caught:
         ms.load_model(spec, **arguments)
     assert caught.value.hint
+
+
+def test_dtype_and_arguments_reach_the_model_of_a_spec() -> None:
+    whole = ms.profile("sample_models/vit_tiny")
+    half = ms.profile("sample_models/vit_tiny", dtype="bf16")
+    assert 2 * half.total.param_bytes == whole.total.param_bytes
+    assert ms.profile("sample_models/vit_tiny", dtype=torch.bfloat16).total == half.total
+    assert ms.profile("sample_models/resnet18", arguments={"num_classes": 10}).total.params == 11_689_512 - 990 * 513
+
+
+@pytest.mark.parametrize("given", [{"dtype": "bf16"}, {"arguments": {"depth": 2}}])
+def test_a_live_model_takes_neither_dtype_nor_arguments(given: dict[str, Any]) -> None:
+    with pytest.raises(ms.ModelstatError, match="built already"):
+        ms.profile(nn.Linear(2, 2), torch.zeros(1, 2), **given)
+
+
+def test_a_saved_report_is_read_back(tmp_path: Path) -> None:
+    report = ms.profile(nn.Linear(2, 2), torch.zeros(1, 2))
+    report.save(tmp_path / "report.json")
+    read = ms.load_report(tmp_path / "report.json")
+    assert (read.rows, read.total) == (report.rows, report.total)
+    with pytest.raises(ms.ModelstatError, match="cannot read the report"):
+        ms.load_report(tmp_path / "none.json")

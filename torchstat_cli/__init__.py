@@ -24,14 +24,14 @@ if TYPE_CHECKING:
         get_graph_node_names,
         observe,
     )
-    from torchstat_cli.api import Capture, explain, formula, instrument, load_model, profile, stat, sweep
+    from torchstat_cli.api import Capture, explain, formula, instrument, load_model, load_report, profile, stat, sweep
     from torchstat_cli.errors import ModelstatError
     from torchstat_cli.records import Cost, OpRecord, Profile
     from torchstat_cli.report.explanation import Explained
     from torchstat_cli.report.report import Report
 
 _HOMES = {
-    "api": ("Capture", "explain", "formula", "instrument", "load_model", "profile", "stat", "sweep"),
+    "api": ("Capture", "explain", "formula", "instrument", "load_model", "load_report", "profile", "stat", "sweep"),
     "activations": (
         "Extractor",
         "IntermediateExtractor",
@@ -68,6 +68,7 @@ __all__ = [
     "get_graph_node_names",
     "instrument",
     "load_model",
+    "load_report",
     "observe",
     "profile",
     "stat",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 
 from torchstat_cli.calculators import Formula, user_registry
@@ -20,12 +22,13 @@ from torchstat_cli.loading import find_model, place
 from torchstat_cli.loading.given import Shapes, as_shape, given_inputs
 from torchstat_cli.loading.providers import names_of
 from torchstat_cli.python_remedies import told_in_python
+from torchstat_cli.report.profile.saved import read_report
 from torchstat_cli.report.report import Report
 from torchstat_cli.report.sweep import Sweep
 from torchstat_cli.tasks.profile import measure
 from torchstat_cli.tasks.provenance import live_provenance
 from torchstat_cli.tasks.registry import operator_registry
-from torchstat_cli.tasks.settings import Mode, Settings, training_run
+from torchstat_cli.tasks.settings import Mode, Settings, floating_dtype, training_run
 from torchstat_cli.tasks.sweep.measuring import SweepSettings
 from torchstat_cli.tasks.sweep.models import expand
 from torchstat_cli.tasks.sweep.run import SweepRequest, run_sweep
@@ -36,7 +39,7 @@ from torchstat_cli.torch_access.wrappers import peeled, refuse_sharded
 if TYPE_CHECKING:
     from torchstat_cli.report.explanation import Explained
 
-__all__ = ["Capture", "explain", "formula", "instrument", "load_model", "profile", "stat", "sweep"]
+__all__ = ["Capture", "explain", "formula", "instrument", "load_model", "load_report", "profile", "stat", "sweep"]
 
 
 @told_in_python()
@@ -58,6 +61,8 @@ def profile(
     memo: bool = True,
     depth: int | None = None,
     restore_random: bool = True,
+    dtype: str | torch.dtype | None = None,
+    arguments: Mapping[str, Any] | None = None,
 ) -> Report:
     """What a model costs: parameters, FLOPs, MAdds, traffic and memory, per module and per operator.
 
@@ -80,6 +85,9 @@ def profile(
         depth: fold modules deeper than this into their ancestor.
         restore_random: leave the random generators as they were, and build what a spec names from a fixed seed; off,
             the run draws from them as your own call would, and other threads never draw the same number twice.
+        dtype: of the floating parameters and generated inputs of a model that a spec names: "bfloat16", "bf16",
+            ``torch.bfloat16``; None leaves them.
+        arguments: of the factory that a spec names.
 
     Returns:
         A frozen report; its rows sum to its totals.
@@ -88,8 +96,11 @@ def profile(
         ModelstatError: the spec, the inputs or the model cannot be used; the message names cause and remedy.
     """
     training = training_run(optimizer, loss, autocast, accumulate) if train else None
+    if not isinstance(model, str):
+        _refuse_for_live(dtype=dtype, arguments=arguments)
     settings = Settings(
         device=device,
+        dtype=None if dtype is None else floating_dtype(str(dtype)),
         mode="train" if train else mode,
         strict=strict,
         memo=memo,
@@ -101,7 +112,7 @@ def profile(
         raise UsageError(f"depth={depth!r} is no depth", "give 0 for one row, 1 for the root's children, and so on")
     given = given_inputs(args, kwargs, input_shape)
     with nullcontext() if restore_random else generators_left_alone():
-        result, _ = measure(model, given, settings)
+        result, _ = measure(model, given, settings, arguments)
     return Report.of(result if depth is None else result.folded(depth))
 
 
@@ -145,6 +156,23 @@ def explain(
     )
     profile, _ = explain_part(model, what, given_inputs(args, kwargs, input_shape), settings)
     return Explained.of(profile)
+
+
+def _refuse_for_live(**given: object) -> None:
+    remedies = {"dtype": "convert it first: model.to(torch.bfloat16)", "arguments": "build it with these arguments"}
+    for name, value in given.items():
+        if value is not None:
+            raise UsageError(f"{name} is for models that a spec names; this one is built already", remedies[name])
+
+
+@told_in_python()
+def load_report(path: str | os.PathLike[str]) -> Report:
+    """The report that ``report.save(path)`` or ``--format json`` wrote, less its timeline of memory and its phases.
+
+    Raises:
+        ModelstatError: the file cannot be read, is no report, or is one that this version does not understand.
+    """
+    return Report.of(read_report(path))
 
 
 @told_in_python()

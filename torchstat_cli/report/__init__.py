@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torchstat_cli.report.profile.view import View
     from torchstat_cli.report.terminal import Terminal
 
-FORMATS = ("table", "csv", "json", "markdown", "html")
+FORMATS = ("table", "csv", "json", "markdown", "html", "latex", "svg")
 """What ``--format`` and :func:`render` accept: each also the name of a file; the first is the default."""
 
 

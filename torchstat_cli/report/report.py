@@ -104,6 +104,22 @@ class Report(Profile):
         """
         return self._output("html", path)
 
+    def to_latex(self, path: Place | None = None) -> str:
+        """A table of LaTeX for booktabs, also written to ``path`` when given.
+
+        Raises:
+            OutputError: ``path`` cannot be written.
+        """
+        return self._output("latex", path)
+
+    def save(self, path: Place) -> None:
+        """The whole report as JSON in ``path``; :func:`torchstat_cli.load_report` reads it back.
+
+        Raises:
+            OutputError: ``path`` cannot be written.
+        """
+        self.to_json(path)
+
     def _output(self, format: str, path: Place | None) -> str:
         text = render(self, format)
         if path is not None:

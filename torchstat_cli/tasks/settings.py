@@ -74,13 +74,17 @@ def training_run(
     )
 
 
+_SHORT_NAMES = {"fp64": "float64", "fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
+"""How people call dtypes beside torch's own names."""
+
+
 def floating_dtype(name: str) -> torch.dtype:
     """The floating dtype that torch spells ``name``.
 
     Raises:
         UsageError: there is no such dtype, or it is not a floating one.
     """
-    dtype = getattr(torch, name.removeprefix("torch."), None)
+    dtype = getattr(torch, _SHORT_NAMES.get(name, name).removeprefix("torch."), None)
     if not isinstance(dtype, torch.dtype) or not (dtype.is_floating_point or dtype.is_complex):
         raise UsageError(f"{name!r} is no floating dtype", "use float32, float64, float16 or bfloat16")
     return dtype
