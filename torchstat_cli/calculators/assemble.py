@@ -124,5 +124,7 @@ def _operators(by_operator: dict[str, Tally]) -> tuple[OperatorTotal, ...]:
 
 
 def _is_idle(module: ModuleFacts, row: ModuleRecord) -> bool:
-    """Never called, did no work, and no operator read its parameters (a functional call may)."""
-    return not (row.calls or row.flops or row.mem_read or any(tensor.touched for tensor in module.parameters))
+    """Never called, though that could be seen, no work, and no operator read its parameters (a functional call may)."""
+    return not module.hidden and not (
+        row.calls or row.flops or row.mem_read or any(tensor.touched for tensor in module.parameters)
+    )

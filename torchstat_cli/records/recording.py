@@ -37,6 +37,7 @@ class ModuleFacts(NamedTuple):
     attrs: Mapping[str, Any]
     parameters: tuple[OwnedTensor, ...]  # registered on this very module
     buffers: tuple[OwnedTensor, ...]
+    hidden: bool = False  # nobody can see whether it runs (TorchScript); its work counts in the row above it
 
 
 class Event(NamedTuple):

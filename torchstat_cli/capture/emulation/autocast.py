@@ -41,6 +41,21 @@ _FULL: tuple[tuple[Any, str], ...] = (
 )
 """Run in float32: torch's list for CUDA, as far as models use it."""
 
+_LOW_ON_CPU = (
+    *(pair for pair in _LOW if pair[1] != "bilinear" and not pair[1].endswith("_cell")),
+    (F, "prelu"),
+)
+"""The same list for CPUs."""
+
+_FULL_ON_CPU: tuple[tuple[Any, str], ...] = (
+    *((F, name) for name in ("cross_entropy", "nll_loss", "mse_loss", "l1_loss", "kl_div", "smooth_l1_loss")),
+    *((F, name) for name in ("huber_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits")),
+    *((F, name) for name in ("adaptive_avg_pool3d", "avg_pool3d", "ctc_loss")),
+    *((owner, name) for owner in (torch, Tensor) for name in ("prod", "inverse", "quantile")),
+    (torch, "cdist"),
+)
+"""Run in float32 on CPUs: losses and little else; norms, softmax and sums stay in the low precision there."""
+
 _QUESTIONS: tuple[tuple[Any, str], ...] = (
     (torch, "is_autocast_enabled"),
     (torch, "get_autocast_dtype"),
@@ -100,7 +115,9 @@ class _Casts:
             switch(*args, **kwargs)
             if not self._in_place and torch.is_autocast_enabled(self._device):
                 self._in_place = True
-                for names, change in ((_LOW, self._lower), (_FULL, self._raise)):
+                of_cpu = self._device == "cpu"
+                low, full = (_LOW_ON_CPU, _FULL_ON_CPU) if of_cpu else (_LOW, _FULL)
+                for names, change in ((low, self._lower), (full, self._raise)):
                     for owner, name in names:
                         if hasattr(owner, name):
                             self._stack.enter_context(replaced(owner, name, partial(self._casting, change)))

@@ -30,6 +30,16 @@ class ModuleRegistries:
 
     def notices(self) -> tuple[str, ...]:
         """What these registries hold that no count of parameters or buffers can see."""
+        return (*self._packed_notice(), *self._hidden_notice())
+
+    def _hidden_notice(self) -> tuple[str, ...]:
+        if all(site.takes_hooks for site in self._sites):
+            return ()
+        return (
+            "TorchScript hides its modules: their rows show parameters alone, and what they do counts in the row above",
+        )
+
+    def _packed_notice(self) -> tuple[str, ...]:
         if not self._packed:
             return ()
         modules = "1 module" if self._packed == 1 else f"{self._packed} modules"
@@ -54,6 +64,7 @@ class ModuleRegistries:
             self._settings[index],
             tuple([_record(name, tensor, touched) for name, tensor in self._parameters[index]]),
             tuple([_record(name, tensor, touched) for name, tensor in self._buffers[index]]),
+            not site.takes_hooks,
         )
 
 
