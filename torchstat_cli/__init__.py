@@ -11,6 +11,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from torchstat_cli.torch_version import require_torch
 from torchstat_cli.version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ _HOMES = {
     "report.explanation": ("Explained",),
     "report.report": ("Report",),
 }
+_ON_TORCH = ("api", "activations")
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
@@ -79,6 +81,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if _HOME_OF[name] in _ON_TORCH:
+        require_torch()
     value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
     globals()[name] = value
     return value

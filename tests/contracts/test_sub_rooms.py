@@ -14,6 +14,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
     "capture": {
         "__init__": set(),
         "layouts": set(),
+        "autograd": set(),
         "cpu_kernels": {"layouts"},
         "emulation": set(),
         "instrumentation": set(),
@@ -23,16 +24,16 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "memory": {"cpu_kernels", "dispatch", "kernel_steps"},
         "attribution": {"instrumentation"},
         "tape": {"dispatch", "memory", "values"},
-        "timing": {"instrumentation", "values"},
+        "timing": {"autograd", "instrumentation", "values"},
         "failures": {"instrumentation"},
         "session": {"dispatch", "emulation", "instrumentation", "tape", "values"},
         "training": {"attribution", "failures", "memory", "session", "values"},
         "fast_paths": {"memory", "session"},
         "run": {
-            *("dispatch", "emulation", "failures", "fast_paths", "instrumentation", "kernel_steps", "memory"),
-            *("session", "tape", "training", "values"),
+            *("autograd", "dispatch", "emulation", "failures", "fast_paths", "instrumentation", "kernel_steps"),
+            *("memory", "session", "tape", "training", "values"),
         },
-        "generation": {"emulation", "failures", "run", "session", "tape"},
+        "generation": {"autograd", "emulation", "failures", "run", "session", "tape"},
     },
     "activations": {
         "outputs": set(),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import nn
 
+from torchstat_cli.capture.autograd import with_gradients_as_needed
 from torchstat_cli.capture.emulation.attention_backend import attention_backend
 from torchstat_cli.capture.failures import run_error
 from torchstat_cli.capture.run import RunOptions, prepared
@@ -69,13 +70,21 @@ def record_decode(
         ForwardError: the model raised.
     """
     accepted = _accepted(model)
+    return with_gradients_as_needed(
+        lambda needed: _decode(model, accepted, name, batch, cached, knows, replace(options, gradients=needed))
+    )
+
+
+def _decode(
+    model: nn.Module, accepted: _Accepted, name: str, batch: int, cached: int, knows: Knows, options: RunOptions
+) -> DecodeStep:
     settings = {"use_cache": True} if accepted.switch or accepted.collects else {}
     device = "cpu" if options.on_meta else home_of(model)
     prompt = {name: torch.ones(batch, cached, dtype=torch.int64, device=device), **settings}
     with (
         prepared(model, (), prompt, knows, options) as run,
         attention_backend(options.attention, options.place(model), trains=False),
-        torch.inference_mode(),
+        options.gradients.mode(),
         run.session,
     ):
         returned, cache = _cache_of(model, _called(run, model, run.kwargs))

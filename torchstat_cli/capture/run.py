@@ -10,9 +10,9 @@ from itertools import islice
 from typing import Any
 from weakref import ref
 
-import torch
 from torch import nn
 
+from torchstat_cli.capture.autograd import Gradients, with_gradients_as_needed
 from torchstat_cli.capture.dispatch.memo import Memo, shared_memo
 from torchstat_cli.capture.emulation.attention_backend import attention_backend
 from torchstat_cli.capture.emulation.recurrent import recurrent_layers_of_the_cpu
@@ -49,7 +49,7 @@ class RunOptions:
     memory: bool = False  # log what lives when; a real run is then made twice, once for the allocator's own peak
     attention: str = "auto"  # backend of scaled dot-product attention
     training: TrainingRun | None = None  # two training steps instead of a forward pass
-    gradients: bool = False  # record gradients during the forward pass, for models that differentiate in it
+    gradients: Gradients = Gradients.INFERENCE  # of a forward pass: found out by `record_run`
 
     def place(self, model: nn.Module) -> str:
         """The type of device of a run of ``model``."""
@@ -82,6 +82,16 @@ def record_run(
         TrainingError: nothing to train, a loss that is no number, a backward pass or an optimiser that raised.
         ValueUnknownError: the model needs values that meta tensors do not have.
     """
+    if options.training is not None:
+        return _record_as_told(model, args, kwargs, knows, options)
+    return with_gradients_as_needed(
+        lambda needed: _record_as_told(model, args, kwargs, knows, replace(options, gradients=needed))
+    )
+
+
+def _record_as_told(
+    model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], knows: Knows, options: RunOptions
+) -> Recording:
     if not options.on_meta:
         return _record(model, args, kwargs, knows, options, None)
     leftovers = Leftovers(modules_of(model))
@@ -148,14 +158,14 @@ def prepared(
         training=options.train_mode or options.training is not None,
         assume=options.assume,
         memo=options.memo,
-        learns=options.training is not None or options.gradients,
+        learns=options.training is not None or options.gradients is not Gradients.INFERENCE,
         lent=lent,
     )
 
 
-def _record_forward(run: PreparedRun, gradients: bool) -> Recording:
+def _record_forward(run: PreparedRun, gradients: Gradients) -> Recording:
     try:
-        with torch.enable_grad() if gradients else torch.inference_mode(), run.session:
+        with gradients.mode(), run.session:
             output = run.model(*run.args, **run.kwargs)
             if isinstance(output, Iterator):
                 deque(islice(output, _MOST_ITEMS), maxlen=0)  # a generator works only when it is asked
@@ -180,7 +190,7 @@ def _measured(
             if options.training is not None:
                 take_steps(run, options.training)
                 return
-            with torch.inference_mode():
+            with options.gradients.mode():
                 run.model(*run.args, **run.kwargs)
 
         return allocator_peak(repeat, home_of(run.model), held)

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from torchstat_cli.capture.autograd import Gradients, with_gradients_as_needed
 from torchstat_cli.capture.instrumentation.leaves import Site, find_sites
 from torchstat_cli.capture.values.twins import copy_state
 from torchstat_cli.torch_access.interrupts import held_back, let_through
@@ -34,6 +35,12 @@ def time_modules(
         args, kwargs: real inputs on its device.
         training: train mode instead of eval.
     """
+    return with_gradients_as_needed(lambda gradients: _timed(model, args, kwargs, training, gradients))
+
+
+def _timed(
+    model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], training: bool, gradients: Gradients
+) -> dict[str, float]:
     runs: list[dict[str, float]] = []
     with one_guest_at_a_time(), held_back(), ExitStack() as stack:
         stack.enter_context(untouched_generators())
@@ -41,7 +48,7 @@ def time_modules(
         copy_state(stack.enter_context(untouched(modules_of(model), [inputs])))
         args, kwargs = inputs
         set_training(model, training)
-        stack.enter_context(torch.inference_mode())
+        stack.enter_context(gradients.mode())
         clocks = _Clocks(find_sites(model))
         stack.enter_context(let_through())
         for _ in range(WARM_UP + REPEATS):

@@ -19,6 +19,7 @@ from torchstat_cli.cli.messages import complain, notice
 from torchstat_cli.cli.streams import results_alone
 from torchstat_cli.errors import ModelstatError, UsageError
 from torchstat_cli.foreign_text import named, shown
+from torchstat_cli.torch_version import require_torch
 from torchstat_cli.version import __version__
 
 COMMANDS = {
@@ -48,6 +49,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
+        require_torch()
         command: click.Command = import_module(f"torchstat_cli.cli.{name}").command
         return command
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from torchstat_cli.calculators.assemble import assemble
@@ -11,7 +10,6 @@ from torchstat_cli.capture.dispatch.memo import Memo, shared_memo
 from torchstat_cli.capture.run import RunOptions, record_run
 from torchstat_cli.capture.values.known import ValueUnknownError
 from torchstat_cli.errors import ForwardError, ModelError, StrictError, TrainingError
-from torchstat_cli.foreign_text import text_of
 from torchstat_cli.loading import Inputs, forward_remedy
 from torchstat_cli.records import Profile, Recording
 from torchstat_cli.tasks.ladder import Assumed, Attempt
@@ -79,22 +77,11 @@ class Measurement(Attempt[Profile]):
     def _recording(self, rung: Rung, inputs: Inputs, assume: bool) -> Recording:
         run = partial(record_run, rung.model, inputs.args, inputs.kwargs, self.settings.registry.knows)
         try:
-            return _with_gradients_if_needed(run, self.options(rung, assume=assume))
+            return run(self.options(rung, assume=assume))
         except ForwardError as error:
             if error.hint is None:
                 error.hint = forward_remedy(error.__cause__, inputs)
             raise
-
-
-def _with_gradients_if_needed(run: Callable[[RunOptions], Recording], options: RunOptions) -> Recording:
-    """One run; where the model differentiates in its forward pass, another that records gradients."""
-    try:
-        return run(options)
-    except ForwardError as error:
-        reason = "" if error.__cause__ is None else text_of(error.__cause__)
-        if options.training is not None or "does not require grad" not in reason:
-            raise
-        return run(replace(options, gradients=True))
 
 
 def _refuse_unknown(profile: Profile) -> None:

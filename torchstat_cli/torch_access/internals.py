@@ -12,9 +12,8 @@ from typing import Any, NoReturn
 import torch
 
 from torchstat_cli.errors import UnsupportedTorchError
+from torchstat_cli.torch_version import OLDEST, TESTED
 
-OLDEST = "2.6"  # the floor of pyproject.toml
-TESTED = "2.13"  # the version of constraints.txt
 
 
 def lacking(name: str, purpose: str) -> UnsupportedTorchError:
@@ -162,4 +161,4 @@ ATTRIBUTES = {
     "_sequence_nr": "autograd nodes: which forward call made them",
     "_version": "torch.Tensor: how often it was written in place",
 }
-"""Private attributes of foreign objects that the package reads: on every torch since 2.6."""
+"""Private attributes of foreign objects that the package reads: on every torch since the floor."""

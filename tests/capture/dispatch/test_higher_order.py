@@ -161,3 +161,52 @@ def test_flexible_attention_counts_every_score(masked: bool, device: str) -> Non
     report = ms.profile(Flexible(masked), torch.ones(1, 2, 128, 16), device=device)
     assert report.total.madds == 2 * (2 * 128 * 128 * 16)  # two heads; scores, and their product with the values
     assert report.unknown == ()
+
+
+class Newer(HigherOrderOperator):
+    """torch's ``map_impl`` with an argument that nobody knows yet."""
+
+    def __init__(self) -> None:
+        super().__init__("map_of_a_newer_torch")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return super().__call__(*args, **kwargs)
+
+    def name(self) -> str:
+        return "map_impl"
+
+
+NEWER = Newer()
+
+
+@NEWER.py_impl(torch._C.DispatchKey.CompositeExplicitAutograd)
+def _whole(function: Callable[[Tensor], Any], rows: Any, rest: Any, **options: Any) -> Any:
+    return (torch.stack([function(row)[0] for row in rows[0]]),)
+
+
+NEWER.py_impl(torch._C.DispatchKey.AutogradCPU)(_whole)
+NEWER.py_impl(torch._C.DispatchKey.AutogradMeta)(_whole)
+
+
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+@pytest.mark.parametrize(
+    ("options", "known"),
+    [
+        ({}, True),
+        ({"mutated_arg_indices": "0"}, True),  # the parts write where they write
+        ({"order": None, "tags": (), "reverse": False}, True),
+        ({"order": "backwards"}, False),
+    ],
+)
+def test_arguments_that_newer_torch_adds(options: dict[str, Any], known: bool, device: str) -> None:
+    """Those that ask for nothing are left out; for others nobody knows what they do, so nothing is counted as known."""
+
+    def rows(self: Any, x: Tensor) -> Any:
+        return NEWER(lambda row: (self.one(row),), (x,), (), **options)[0]
+
+    with torch.no_grad():
+        report = ms.profile(Runs(rows), X, device=device)
+    if known:
+        assert (report.total.madds, report.unknown) == (PRODUCT, ())
+    else:
+        assert [unknown.op for unknown in report.unknown] == ["higher_order.map_impl"]

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 import torchstat_cli as ms
+from torchstat_cli.capture.cpu_kernels import onednn_recurrent
 from torchstat_cli.capture.cpu_kernels.onednn_recurrent import padded, workspace
+from torchstat_cli.capture.cpu_kernels.release import onednn_release
 from torchstat_cli.capture.dispatch.meta_kernels import infer
 from torchstat_cli.capture.emulation.recurrent import recurrent_layers_of_the_cpu
 
@@ -61,11 +63,25 @@ def test_the_workspace_is_what_onednn_asks_for(shape: tuple[int, int, int, int])
     assert abs(ours[3].numel() / real[3].numel() - 1) < 0.002
 
 
-def test_the_workspace_by_hand() -> None:
+@pytest.mark.parametrize(("release", "wide_states"), [((3, 7), 5), ((3, 12), 3)])
+def test_the_workspace_by_hand(release: tuple[int, int], wide_states: int, monkeypatch: pytest.MonkeyPatch) -> None:
     # 1 step, 32 sequences, 256 wide on both sides. Rows: 1024 gates -> 1040, 256 -> 272 numbers. In pages of 4096:
-    # gates 32 * 1040 * 4 = 33, states 32 * 272 * 4 = 9, three times 2 * 2 * 32 * 272 * 4 = 34, twice 32.
+    # gates 32 * 1040 * 4 = 33, states 32 * 272 * 4 = 9, three or five times 2 * 2 * 32 * 272 * 4 = 34, twice 32.
+    monkeypatch.setattr(onednn_recurrent, "onednn_release", lambda: release)
     assert (padded(1024), padded(256), padded(200)) == (1040, 272, 208)
-    assert workspace(1, 32, 128, 256) == (33 + 9 + 3 * 34 + 2 * 32) * 4096
+    assert workspace(1, 32, 128, 256) == (33 + 9 + wide_states * 34 + 2 * 32) * 4096
+
+
+def test_the_release_is_that_of_torch() -> None:
+    assert onednn_release() >= (3, 7)
+    if torch.backends.mkldnn.is_available():
+        assert f"MKL-DNN v{'.'.join(map(str, onednn_release()))}." in torch.__config__.show()
+
+
+@by_onednn
+@pytest.mark.parametrize("batch", [1, 2])
+def test_one_sequence_alone_holds_the_gates_of_all_steps(batch: int) -> None:
+    assert abs(errors(nn.LSTM(64, 160), torch.zeros(40, batch, 64))) < 0.005
 
 
 @by_onednn
@@ -79,7 +95,8 @@ def test_a_forward_pass_peaks_where_the_allocator_does(kind: str, options: dict[
 @pytest.mark.parametrize(("kind", "options"), LAYERS)
 def test_a_training_step_peaks_where_the_allocator_does(kind: str, options: dict[str, Any]) -> None:
     model = getattr(nn, kind)(96, 160, batch_first=True, **options)
-    assert abs(errors(model, torch.zeros(16, 24, 96), train=True, loss=first)) < 0.005
+    old = onednn_release() < (3, 10) and not options.get("bias", True)  # docs/memory.md says so
+    assert abs(errors(model, torch.zeros(16, 24, 96), train=True, loss=first)) < (0.02 if old else 0.005)
 
 
 @by_onednn

@@ -1,11 +1,12 @@
 """What recurrent layers hold on the CPU: LSTM layers, which oneDNN runs whole, and those that torch runs step by step.
 
-The sizes of oneDNN's buffers were found by asking it, as torch 2.13 has it, for layers of many sizes: rows are padded
+The sizes of oneDNN's buffers were found by asking it, in releases 3.7, 3.10 and 3.12, for layers of many sizes: rows are padded
 to whole cache lines, buffers to whole pages. A few hundred bytes and what little each thread keeps are left out.
 """
 
 from __future__ import annotations
 
+from torchstat_cli.capture.cpu_kernels.release import onednn_release
 from torchstat_cli.records import OpRecord, TensorRecord
 
 _PAGE = 4096
@@ -13,6 +14,7 @@ _LINE = 16  # float32 numbers in a cache line
 _GATES = {"aten.lstm": 4, "aten.gru": 3, "aten.rnn_tanh": 1, "aten.rnn_relu": 1}
 _LARGE_BATCH = 128  # from which oneDNN multiplies the input of each step alone
 _BLOCK = 2 * _LINE  # of the weights, without gradients
+_LEAN = (3, 10)  # from this release on: two states per step less, and gates and states once instead of five times
 
 
 def recurrent_bytes(record: OpRecord) -> int | None:
@@ -40,7 +42,7 @@ def workspace(steps: int, batch: int, input_size: int, hidden_size: int) -> int:
     return (
         _numbers(steps * batch * padded(4 * hidden_size))
         + _numbers(steps * batch * padded(hidden_size))
-        + 3 * _states(steps, batch, wide)
+        + (3 + _states_more()) * _states(steps, batch, wide)
         + 2 * _states(steps, batch, hidden_size)
     )
 
@@ -88,15 +90,14 @@ def _inference(record: OpRecord) -> int:
 
 def _one_layer(record: OpRecord, steps: int, batch: int, width: int, hidden: int) -> int:
     rows = width + hidden
+    together = steps if batch == 1 else 1  # one sequence: the input of all steps is multiplied at once
     zeros = 0 if record.arguments["has_biases"] else 4 * hidden * rows  # biases as large as the weights, torch's slip
     weights = rows * 4 * -(-hidden // _BLOCK) * _BLOCK
     return (
         4 * (weights + zeros + 4 * hidden)
-        + _states(steps, batch, padded(max(width, hidden)))
+        + (1 + _states_more()) * _states(steps, batch, padded(max(width, hidden)))
         + _states(steps, batch, hidden)
-        + _numbers(batch * padded(4 * hidden))
-        + _numbers(batch * padded(hidden))
-        + _PAGE
+        + _gates(together, batch, hidden, states=1)
     )
 
 
@@ -125,9 +126,16 @@ def _weights(width: int, hidden: int) -> int:
     return (width + hidden) * padded(4 * hidden)
 
 
-def _gates(steps: int, batch: int, hidden: int) -> int:
-    """Bytes of the gates of all steps and of two states."""
-    return _numbers(steps * batch * padded(4 * hidden)) + 2 * _numbers(batch * hidden) + _PAGE
+def _gates(steps: int, batch: int, hidden: int, *, states: int = 2) -> int:
+    """Bytes of the gates of all steps and of so many states."""
+    gates, state = steps * batch * padded(4 * hidden), batch * padded(hidden)
+    again = 0 if onednn_release() >= _LEAN else 4 * 4 * (gates + states * state)
+    return _numbers(gates) + states * _numbers(state) + again + _PAGE
+
+
+def _states_more() -> int:
+    """States of every step, as wide as the wider side, that older releases keep beside the others."""
+    return 0 if onednn_release() >= _LEAN else 2
 
 
 def _states(steps: int, batch: int, width: int) -> int:
