@@ -24,7 +24,7 @@ def require_torch() -> None:
     version = _installed()
     if version is None:
         raise UnsupportedTorchError("torch is not installed", f"pip install 'torch>={OLDEST}'")
-    if _numbers(version) < _numbers(OLDEST):
+    if () < _numbers(version) < _numbers(OLDEST):
         raise UnsupportedTorchError(
             f"torch {version} is too old: modelstat needs torch {OLDEST} or newer", f"pip install 'torch>={OLDEST}'"
         )
@@ -35,7 +35,7 @@ def _installed() -> str | None:
     loaded = sys.modules.get("torch")
     if loaded is not None:
         return str(getattr(loaded, "__version__", OLDEST)).partition("+")[0]
-    spec = find_spec("torch") if "torch" not in sys.modules else None
+    spec = find_spec("torch")
     if spec is None or spec.origin is None:
         return None
     try:
@@ -46,5 +46,5 @@ def _installed() -> str | None:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """``2.14.1`` as (2, 14)."""
+    """``2.14.1`` as (2, 14); nothing for a text without numbers."""
     return tuple(int(number) for number in re.findall(r"\d+", version)[:2])

@@ -1,8 +1,9 @@
 """How much of autograd a forward pass needs: none of it is the rule, and inference mode then the quickest.
 
 A model may differentiate in its forward pass: forces from an energy, a Jacobian, a step of learning. Under inference
-mode torch gives it zeros, or None, mostly without an error, and so skips work that it does under ``no_grad``. So whoever
-asks for gradients there runs once more, under ``no_grad``; and if that leaves it nothing to differentiate, with gradients.
+mode torch gives it zeros, or None, mostly without an error, and so skips work that it does under ``no_grad``. So a
+model that asks for gradients there runs once more, under ``no_grad``; and if that leaves it nothing to differentiate,
+with gradients.
 """
 
 from __future__ import annotations

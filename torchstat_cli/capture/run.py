@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any
 from weakref import ref
 
+import torch
 from torch import nn
 
 from torchstat_cli.capture.autograd import Gradients, with_gradients_as_needed

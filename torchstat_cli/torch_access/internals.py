@@ -15,7 +15,6 @@ from torchstat_cli.errors import UnsupportedTorchError
 from torchstat_cli.torch_version import OLDEST, TESTED
 
 
-
 def lacking(name: str, purpose: str) -> UnsupportedTorchError:
     """The error for a torch without ``name``, which modelstat needs for ``purpose``."""
     version = torch.__version__.partition("+")[0]

@@ -209,4 +209,4 @@ def test_arguments_that_newer_torch_adds(options: dict[str, Any], known: bool, d
     if known:
         assert (report.total.madds, report.unknown) == (PRODUCT, ())
     else:
-        assert [unknown.op for unknown in report.unknown] == ["higher_order.map_impl"]
+        assert "higher_order.map_impl" in [unknown.op for unknown in report.unknown]

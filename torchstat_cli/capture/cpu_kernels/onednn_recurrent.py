@@ -1,7 +1,8 @@
 """What recurrent layers hold on the CPU: LSTM layers, which oneDNN runs whole, and those that torch runs step by step.
 
-The sizes of oneDNN's buffers were found by asking it, in releases 3.7, 3.10 and 3.12, for layers of many sizes: rows are padded
-to whole cache lines, buffers to whole pages. A few hundred bytes and what little each thread keeps are left out.
+The sizes of oneDNN's buffers were found by asking it, in releases 3.7, 3.10 and 3.12, for layers of many sizes: rows
+are padded to whole cache lines, buffers to whole pages. A few hundred bytes and what little each thread
+keeps are left out.
 """
 
 from __future__ import annotations

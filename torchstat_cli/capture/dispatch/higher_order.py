@@ -131,7 +131,9 @@ def describe_higher_order(
     return OpRecord(f"higher_order.{func.name()}", "default", {"operands": inputs}, outputs)
 
 
-def _cond(goes_on: GoesOn, pred: Any, true_fn: Callable[..., Any], false_fn: Callable[..., Any], operands: Any = ()) -> Any:
+def _cond(
+    goes_on: GoesOn, pred: Any, true_fn: Callable[..., Any], false_fn: Callable[..., Any], operands: Any = ()
+) -> Any:
     return true_fn(*operands) if pred else false_fn(*operands)
 
 
