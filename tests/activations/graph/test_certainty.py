@@ -47,6 +47,58 @@ class AsksForType(Base):
         return x * 2 if type(x) is torch.Tensor else x
 
 
+class AsksForClass(Base):
+    def change(self, x: Tensor) -> Tensor:
+        return x * 2 if x.__class__ is Tensor else x
+
+
+class AsksForTypeAndMore(Base):
+    def change(self, x: Tensor) -> Tensor:
+        return x * 2 if type(x) is torch.Tensor and x.shape[0] > 0 else x
+
+
+class AsksForAttribute(Base):
+    def change(self, x: Tensor) -> Tensor:
+        return x if hasattr(x, "tensors") else x * 2
+
+
+class AsksForList(Base):
+    def change(self, x: Tensor) -> Tensor:
+        return x if isinstance(x, list) else x * 2
+
+
+class Matches(Base):
+    def change(self, x: Tensor) -> Tensor:
+        match x:
+            case torch.Tensor():
+                return x * 2
+            case _:
+                return x
+
+
+class Dispatches(Base):
+    def change(self, x: Tensor) -> Tensor:
+        return _dispatched(x)
+
+
+@functools.singledispatch
+def _dispatched(x: object) -> object:
+    return x
+
+
+@_dispatched.register
+def _(x: torch.Tensor) -> Tensor:
+    return x * 2
+
+
+class AsksUnderAnotherName(Base):
+    def change(self, x: Tensor) -> Tensor:
+        return x * 2 if _given(x) and _mode() else x
+
+
+_given, _mode = torch.is_tensor, torch.is_grad_enabled
+
+
 class AsksForGradients(Base):
     def change(self, x: Tensor) -> Tensor:
         return x * 2 if torch.is_grad_enabled() else x
@@ -113,6 +165,7 @@ class FrozenNorm(Base):
 
 
 KINDS = [
+    AsksForClass, AsksForTypeAndMore, AsksForAttribute, AsksForList, Matches, Dispatches, AsksUnderAnotherName,
     AsksTorch, AsksForInstance, AsksForType, AsksForGradients, AsksByHelper, Draws, DrawsInPython, Counts,
     CountsInABuffer, ReadsABuffer, FrozenNorm,
 ]  # fmt: skip

@@ -65,8 +65,9 @@ def _names_read(function: Any, owner: type, seen: set[CodeType]) -> Iterator[str
             continue
         seen.add(current.__code__)
         for name in _names_in(current.__code__):
-            yield name
-            pending += [current.__globals__.get(name), getattr(owner, name, None)]
+            meant = current.__globals__.get(name)
+            yield from (name, str(getattr(meant, "__name__", "")))  # imported under another name, perhaps
+            pending += [meant, getattr(owner, name, None)]
 
 
 def _names_in(code: CodeType) -> Iterator[str]:
@@ -82,21 +83,28 @@ def _is_torchs(scope: Mapping[str, Any]) -> bool:
 
 
 class WatchedProxy(fx.Proxy):
-    """A placeholder that notices when the model asks for its type: it is no tensor, and the answer may be another."""
+    """A placeholder that notices when the model asks what it is: it is no tensor, and the answer may be another."""
 
     @property
     def __class__(self) -> type:
-        """Asked by ``isinstance`` where the type itself does not answer."""
+        """Asked by ``isinstance``, ``match`` and dispatching by class, where the type itself does not answer."""
         frame = sys._getframe(1)
-        if not _is_torchs(frame.f_globals):
-            self.tracer.doubts.add(  # type: ignore[attr-defined]
-                "a question for the type of a tensor"
-            )
+        if frame.f_code is torch.is_tensor.__code__ or not _is_torchs(frame.f_globals):
+            self._doubt("a question for the type of a tensor")
         return type(self)
 
     @__class__.setter
     def __class__(self, kind: type) -> None:
         raise TypeError(f"a placeholder stays one, and becomes no {kind.__name__}")
+
+    def __getattr__(self, name: str) -> Any:
+        """A placeholder for the attribute; a tensor would not have every one."""
+        if not hasattr(Tensor, name) and not _is_torchs(sys._getframe(1).f_globals):
+            self._doubt("a question for an attribute that tensors lack")
+        return super().__getattr__(name)
+
+    def _doubt(self, reason: str) -> None:
+        self.tracer.doubts.add(reason)  # type: ignore[attr-defined]
 
 
 class _Same:
