@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -185,6 +186,8 @@ def _choice(provider: Provider, name: str) -> tuple[str, ...]:
 
 
 def _not_found_hint(name: str, asked: Collection[str], broken: Mapping[str, list[str]]) -> str:
+    if os.path.isfile(os.path.join(name, "config.json")):
+        return f"for the transformers model in the folder {name} write hf/{name}"
     own = own_code(name)
     if own:
         return "; ".join((f"for yours write {' or '.join(code.words for code in own)}", *_notices(broken)))

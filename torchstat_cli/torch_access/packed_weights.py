@@ -19,6 +19,7 @@ _WORD = 32  # bits of the integers that GPTQ and AWQ pack into
 _BNB_STATE = ".quant_state.bitsandbytes__"
 _BNB_PARTS = ("absmax", "quant_map", "nested_absmax", "nested_quant_map")
 _FP8_SCALES = ("weight_scale", "weight_scale_inv", "input_scale", "scale_weight", "scale_input", "activation_scale")
+_PACKED = frozenset(("qweight", "weight_packed"))
 _MOST_READ = 1 << 16  # bytes of a tensor that only says a shape
 
 
@@ -44,6 +45,11 @@ class PackedWeight(NamedTuple):
     def numel(self) -> int:
         """Elements that it stands for."""
         return prod(self.shape)
+
+
+def has_packed_weight(names: Iterable[str]) -> bool:
+    """Whether one of the names is that of a weight packed into words; a quick look before :func:`joined_weights`."""
+    return not _PACKED.isdisjoint(names)
 
 
 def joined_weights(parts: Mapping[str, Part], read: Callable[[str], bytes]) -> list[PackedWeight]:
@@ -113,7 +119,10 @@ def _compressed(
     code = {"int64": "q", "int32": "i"}.get(parts[shape].dtype)
     if code is None:
         return None
-    logical = struct.unpack(f"<{prod(parts[shape].shape)}{code}", read(shape))
+    content = read(shape)
+    if len(content) != parts[shape].nbytes:  # a tensor on meta
+        return None
+    logical = struct.unpack(f"<{prod(parts[shape].shape)}{code}", content)
     elements = prod(logical)
     bits = part.nbytes * 8 // elements if elements > 0 else 0
     return _weight(f"{prefix}weight", logical, f"compressed-tensors, {bits} bits", names, parts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -13,7 +13,8 @@ from torch.nn.parameter import Parameter, is_lazy
 from torchstat_cli.capture.instrumentation.buffers import BUFFER_NAME, MetadataRow
 from torchstat_cli.capture.instrumentation.leaves import Site, own_attributes, plain_attributes
 from torchstat_cli.records import ModuleFacts, OwnedTensor
-from torchstat_cli.torch_access.trees import stored_bytes
+from torchstat_cli.torch_access.packed_weights import Part, has_packed_weight, joined_weights
+from torchstat_cli.torch_access.quantized import amounts, raw_bytes
 
 
 class ModuleRegistries:
@@ -53,6 +54,12 @@ class ModuleRegistries:
     def of(self, index: int, row: MetadataRow, touched: set[int]) -> ModuleFacts:
         """Everything known of one module."""
         site, seen = self._sites[index], row.read()
+        parameters = tuple([_record(name, tensor, touched) for name, tensor in self._parameters[index]])
+        buffers = tuple([_record(name, tensor, touched) for name, tensor in self._buffers[index]])
+        packed = buffers or (parameters and not parameters[0].trainable)  # a quick look: packed weights are not trained
+        if packed and has_packed_weight([tensor.name for tensor in (*parameters, *buffers)]):
+            tensors = dict([*self._parameters[index], *self._buffers[index]])
+            parameters, buffers = _with_weights(parameters, buffers, tensors)
         return ModuleFacts(
             site.path,
             type(site.module).__name__,
@@ -62,8 +69,8 @@ class ModuleRegistries:
             seen.output_shape,
             seen.dtype,
             self._settings[index],
-            tuple([_record(name, tensor, touched) for name, tensor in self._parameters[index]]),
-            tuple([_record(name, tensor, touched) for name, tensor in self._buffers[index]]),
+            parameters,
+            buffers,
             not site.takes_hooks,
         )
 
@@ -85,6 +92,33 @@ def _owned(registry: Any) -> Sequence[tuple[str, Tensor]]:
     ]
 
 
+def _with_weights(
+    parameters: tuple[OwnedTensor, ...], buffers: tuple[OwnedTensor, ...], tensors: Mapping[str, Tensor]
+) -> tuple[tuple[OwnedTensor, ...], tuple[OwnedTensor, ...]]:
+    """Parameters and buffers, with what is packed into buffers as the weights that these stand for."""
+    owned = {tensor.name: tensor for tensor in (*parameters, *buffers)}
+    parts = {name: Part(tensor.shape, tensor.dtype, tensor.nbytes) for name, tensor in owned.items()}
+    weights = joined_weights(parts, lambda name: raw_bytes(tensors[name]))
+    inside = {name for weight in weights for name in weight.parts}
+    made = [
+        OwnedTensor(
+            weight.name,
+            owned[weight.parts[0]].key,
+            weight.numel,
+            weight.nbytes,
+            trainable=False,
+            touched=any(owned[name].touched for name in weight.parts),
+            shape=weight.shape,
+            dtype=weight.dtype,
+        )
+        for weight in weights
+    ]
+    return (
+        (*made, *(tensor for tensor in parameters if tensor.name not in inside)),
+        tuple(tensor for tensor in buffers if tensor.name not in inside),
+    )
+
+
 @cache
 def _dtype_name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
@@ -98,6 +132,6 @@ def _record(name: str, tensor: Tensor, touched: set[int]) -> OwnedTensor:
     elif is_lazy(tensor):
         return OwnedTensor(name, key, 0, 0, tensor.requires_grad, key in touched)
     else:
-        numel, nbytes = tensor.numel(), stored_bytes(tensor)
+        numel, nbytes = amounts(tensor)
     shape = () if tensor.is_nested else tuple(tensor.shape)
     return OwnedTensor(name, key, numel, nbytes, tensor.requires_grad, key in touched, shape, _dtype_name(tensor.dtype))

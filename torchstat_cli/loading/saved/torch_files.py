@@ -20,6 +20,7 @@ from torchstat_cli.loading.saved.inventory import Entry, inventory
 from torchstat_cli.loading.source import ModelSource
 from torchstat_cli.records.weights import Weights
 from torchstat_cli.torch_access.process import untouched_process
+from torchstat_cli.torch_access.quantized import raw_bytes
 from torchstat_cli.torch_access.trees import stored_bytes
 
 _RUNS_CODE = "unpickling {spec} ran the code that it names: allow it for files that you trust alone"
@@ -180,7 +181,7 @@ def _weights(spec: str, content: object) -> Weights:
 
 def _read_from(values: Mapping[str, Tensor]) -> Callable[[str], bytes]:
     """Bytes of small tensors, which only quantized weights ask for."""
-    return lambda name: bytes(values[name].contiguous().view(torch.uint8).flatten().tolist())
+    return lambda name: raw_bytes(values[name])
 
 
 def _model_part(content: object) -> object:
