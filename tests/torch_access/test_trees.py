@@ -99,3 +99,57 @@ def test_packed_sequence_keeps_its_plan_on_the_cpu() -> None:
 def test_objects_of_unknown_kind_are_left_alone() -> None:
     holder = SimpleNamespace(tensor=ONE)
     assert map_tensors([holder], lambda tensor: tensor + 1)[0] is holder
+
+
+class Box:
+    """As detection models hand them on: an image list, instances, a mask beside its tensor."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor, self.itself, self.model = tensor, self, torch.nn.Linear(1, 1)
+
+
+class Slotted:
+    __slots__ = ("_tensor", "unset")
+
+    def __init__(self, tensor: Tensor) -> None:
+        self._tensor = tensor
+
+
+class Guarded:
+    """Refuses to be written to, and answers for every attribute."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        object.__setattr__(self, "_fields", {"box": Box(tensor)})
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise TypeError
+
+    def __getattr__(self, name: str) -> Any:
+        return self._fields[name]
+
+
+@pytest.mark.parametrize(
+    "kind", [Box, Slotted, Guarded, lambda tensor: torch.distributions.Uniform(tensor, tensor + 1)]
+)
+def test_ordinary_objects_are_copied_where_that_is_asked_for(kind: Any) -> None:
+    given = {"deep": [kind(torch.zeros(2))]}
+    mapped = map_tensors(given, lambda tensor: tensor + 1, objects=True)
+    assert type(mapped["deep"][0]) is type(given["deep"][0])
+    assert list(tensors_in(given)) == []
+    before, after = list(tensors_in(given, objects=True)), list(tensors_in(mapped, objects=True))
+    assert before
+    assert all(torch.equal(new, old + 1) for old, new in zip(before, after, strict=True))
+
+
+def test_a_copied_object_contains_itself_again_and_keeps_what_holds_no_tensor() -> None:
+    box = Box(ONE)
+    copied = map_tensors(box, torch.clone, objects=True)
+    assert copied.itself is copied
+    assert copied.model is box.model
+
+
+@pytest.mark.parametrize(
+    "value", [lambda: None, Box, torch.nn.Linear(1, 1), torch.Generator(), iter([ONE]), KeyError()]
+)
+def test_what_is_no_ordinary_object_stays_itself(value: Any) -> None:
+    assert map_tensors(value, torch.clone, objects=True) is value

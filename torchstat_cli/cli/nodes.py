@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -36,7 +35,12 @@ node_options = combined(
         show_default=True,
         help="Whose nodes; both tells in which mode each runs.",
     ),
-    click.option("--filter", "pattern", metavar="GLOB", help="Show matching names only, e.g. 'layer1.*'."),
+    click.option(
+        "--filter",
+        "pattern",
+        metavar="SELECTION",
+        help="Show what a selection means: 'layer1.*', 'type:Conv2d', 'op:softmax', 'attn'.",
+    ),
     ONLINE,
     PICKLE,
 )
@@ -50,6 +54,7 @@ def command(mode: str, pattern: str | None, form: str, output: str | None, **cho
     """List what can be extracted from MODEL, in order of execution, with shapes and sizes.
 
     The names go into create_feature_extractor, and so do patterns: 'layer1.*', 'type:Conv2d', 'op:softmax', 'attn'.
+    Attention maps, which fused kernels never show, are called attn:MODULE.
     """
     from torchstat_cli.report.nodes import render
     from torchstat_cli.report.writing import check_place, terminal_of, write
@@ -61,7 +66,7 @@ def command(mode: str, pattern: str | None, form: str, output: str | None, **cho
     notice(f"names found by the engine {listing.engine}; placement {listing.placement}")
     rows = chosen(listing, mode, pattern)
     if not rows:
-        raise UsageError(f"no node matches {pattern!r}", "write a glob such as 'layer1.*', or leave --filter out")
+        raise UsageError(f"no node matches {pattern!r}", _remedy(pattern, listing))
     write(render(rows, form, terminal_of(output, results())), output, results())
 
 
@@ -80,8 +85,22 @@ def listed(
         return list_spec_nodes(model, given, arguments=factory_arguments, progress=progress, **choices)
 
 
+def _remedy(pattern: str | None, listing: NodeListing) -> str:
+    if pattern is not None and pattern.startswith("attn"):
+        if not any(node.shapes for node in listing.eval):
+            return "attention is found by running the model: give --input"
+        return "no fused kernel, MultiheadAttention or softmax in an attention module ran; leave --filter out"
+    return "write a glob such as 'layer1.*', or leave --filter out"
+
+
 def chosen(listing: NodeListing, mode: str, pattern: str | None) -> list[tuple[NodeRecord, str]]:
-    """The nodes of one mode, or of both in the order of training first, each with its modes."""
+    """The nodes of one mode, or of both in the order of training first, each with its modes.
+
+    Raises:
+        SelectionError: the pattern is no selection.
+    """
+    from torchstat_cli.activations.nodes.choosing import selected
+
     modes = {"train": listing.train, "eval": listing.eval}
     if mode != "both":
         modes = {mode: modes[mode]}
@@ -89,6 +108,6 @@ def chosen(listing: NodeListing, mode: str, pattern: str | None) -> list[tuple[N
     for name, nodes in modes.items():
         for node in nodes:
             found.setdefault(node.name, (node, []))[1].append(name)
-    return [
-        (node, " ".join(names)) for node, names in found.values() if pattern is None or fnmatchcase(node.name, pattern)
-    ]
+    rows = [(node, " ".join(names)) for node, names in found.values()]
+    kept = {node.name for node in selected([node for node, _ in rows], pattern)}
+    return [(node, names) for node, names in rows if node.name in kept]

@@ -7,6 +7,7 @@ import dataclasses
 import operator
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
+from types import MemberDescriptorType
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -15,20 +16,31 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 Change = Callable[[Tensor], Tensor]
-_Made = dict[int, tuple[Any, Any]]  # by id: an object, which has to live meanwhile, and its copy
 
 _CONTAINERS = (tuple, list, set, frozenset, dict)
 _PLAIN = (int, float, complex, str, bytes, type)
 _USUAL = frozenset((int, float, bool, str, type(None), torch.dtype, torch.device, torch.Size))
+_HEAP_TYPE = 1 << 9  # CPython's flag of classes that a class statement made
 _RECORD_NAMES = ("Cache", "Layer", "Output")
 
 
-def tensors_in(value: object) -> Iterator[Tensor]:
-    """Every tensor inside containers, dataclasses, caches and output records, in order; each object once."""
-    return iter((value,) if isinstance(value, Tensor) else _collected(value))
+class _Made(dict[int, tuple[Any, Any]]):
+    """By id: an object, which has to live meanwhile, and its copy."""
+
+    def __init__(self, objects: bool) -> None:
+        super().__init__()
+        self.objects = objects  # whether ordinary objects are copied, too
 
 
-def _collected(value: object) -> list[Tensor]:
+def tensors_in(value: object, *, objects: bool = False) -> Iterator[Tensor]:
+    """Every tensor inside containers, dataclasses, caches and output records, in order; each object once.
+
+    With ``objects`` also those in the attributes of any other object that is no module, class or function.
+    """
+    return iter((value,) if isinstance(value, Tensor) else _collected(value, objects))
+
+
+def _collected(value: object, objects: bool) -> list[Tensor]:
     # Without a generator per level: a cache of many layers is walked at every layer.
     found: list[Tensor] = []
     seen: set[int] = set()
@@ -43,6 +55,8 @@ def _collected(value: object) -> list[Tensor]:
         elif id(item) not in seen:
             seen.add(id(item))
             children = (_ways.get(kind) or _way_into(item))(item)
+            if objects and not children and is_ordinary(item):
+                children = list(attributes_of(item).values())
             children.reverse()
             pending += children
     return found
@@ -79,6 +93,34 @@ def is_record(value: object) -> bool:
     return is_named_so and not isinstance(value, (torch.nn.Module, type))
 
 
+def is_ordinary(value: object) -> bool:
+    """Whether ``value`` is an object of a class written in Python, and no module, class, function or container."""
+    kind = type(value)
+    written_in_python = bool(kind.__flags__ & _HEAP_TYPE) and (hasattr(value, "__dict__") or bool(_slots_of(kind)))
+    return written_in_python and not isinstance(value, (torch.nn.Module, type, Tensor, *_CONTAINERS))
+
+
+def attributes_of(value: object) -> dict[str, Any]:
+    """The attributes that an object itself holds, in its ``__dict__`` and its slots; properties are not asked."""
+    found = {}
+    for name, slot in _slots_of(type(value)).items():
+        try:
+            found[name] = slot.__get__(value)
+        except AttributeError:  # not set yet
+            continue
+    try:
+        return {**found, **object.__getattribute__(value, "__dict__")}
+    except AttributeError:
+        return found
+
+
+def _slots_of(kind: type) -> dict[str, Any]:
+    members = {}
+    for base in reversed(kind.__mro__):
+        members.update({name: item for name, item in vars(base).items() if isinstance(item, MemberDescriptorType)})
+    return members
+
+
 def items_of(value: Any) -> list[Any]:
     """The items of a tuple, list or set, the values of a dict.
 
@@ -94,12 +136,13 @@ def items_of(value: Any) -> list[Any]:
     return [*kind.__iter__(value)]
 
 
-def map_tensors(value: Any, change: Change) -> Any:
+def map_tensors(value: Any, change: Change, *, objects: bool = False) -> Any:
     """A copy of ``value`` in which every tensor was replaced by ``change(tensor)``; other leaves are kept.
 
-    Classes are kept: of named tuples, dataclasses, mappings, caches. What contains itself does so again.
+    Classes are kept: of named tuples, dataclasses, mappings, caches. What contains itself does so again. With
+    ``objects`` also any other object that holds tensors in its attributes is copied; without, it is a leaf.
     """
-    return _map(value, change, {})
+    return _map(value, change, _Made(objects))
 
 
 def _map(value: Any, change: Change, made: _Made) -> Any:
@@ -124,7 +167,26 @@ def _map(value: Any, change: Change, made: _Made) -> Any:
         return _map_attributes(value, [field.name for field in dataclasses.fields(value)], change, made)
     if is_record(value):
         return _map_attributes(value, list(vars(value)), change, made)
+    if made.objects and is_ordinary(value) and next(tensors_in(value, objects=True), None) is not None:
+        return _map_object(value, change, made)
     return value
+
+
+def _map_object(value: Any, change: Change, made: _Made) -> Any:
+    """Another object of the class with the same attributes; no code of the class runs."""
+    try:
+        result = object.__new__(type(value))
+    except TypeError:  # a class written in C, whose state is not in its attributes
+        return value
+    made[id(value)] = value, result
+    slots = _slots_of(type(value))
+    for name, held in attributes_of(value).items():
+        changed = _map(held, change, made)
+        if name in slots:
+            slots[name].__set__(result, changed)
+        else:
+            vars(result)[name] = changed
+    return result
 
 
 def _map_tuple(value: tuple[Any, ...], change: Change, made: _Made) -> Any:

@@ -22,7 +22,7 @@ from torchstat_cli.activations.nodes.recording import (
 )
 from torchstat_cli.activations.selection.engines import Engine, check_compat, check_engine
 from torchstat_cli.activations.selection.leaves import TracerOptions
-from torchstat_cli.errors import ModelError
+from torchstat_cli.errors import InputError, ModelError
 from torchstat_cli.foreign_text import first_line_of
 from torchstat_cli.torch_access.trees import tensors_in
 from torchstat_cli.torch_access.wrappers import unwrap
@@ -91,7 +91,8 @@ def _of_traces(
                 values = _measured(model, trace, inputs, training, progress)
             except Exception as error:
                 # The graph of a model with optional inputs may not run, and the user's code may raise anything.
-                notes[f"no shapes in {'train' if training else 'eval'} mode: {first_line_of(error)}"] = None
+                hint = f"; {error.hint}" if isinstance(error, InputError) else ""
+                notes[f"no shapes in {'train' if training else 'eval'} mode: {first_line_of(error)}{hint}"] = None
         nodes.append(tuple(values.get(name) or _unmeasured(trace, node, name) for node, name in trace.names.items()))
     return NodeListing("fx", nodes[0], nodes[1], tuple(notes))
 
@@ -115,14 +116,33 @@ def _measured(
 ) -> dict[str, NodeRecord]:
     """Each node's record, by running the graph once."""
     args, kwargs = inputs
-    bound = inspect.signature(unwrap(model).forward).bind(*args, **kwargs)
-    bound.apply_defaults()
+    bound = _bound(model, args, kwargs)
     if any(tensor.is_meta for tensor in tensors_in(tuple(bound.arguments.values()))):
         trace = replace(trace, constants=on_meta(trace.graph, trace.constants))
     runner = _Runner(trace, progress)
     with torch.no_grad(), in_mode(model, training):
         runner.run(*bound.arguments.values())
     return runner.records
+
+
+def _bound(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> inspect.BoundArguments:
+    """The arguments of one forward call by name, defaults included.
+
+    Raises:
+        InputError: forward takes no such arguments.
+    """
+    signature = inspect.signature(unwrap(model).forward)
+    try:
+        bound = signature.bind(*args, **kwargs)
+    except TypeError as error:
+        named = [name for name, parameter in signature.parameters.items() if parameter.kind is parameter.KEYWORD_ONLY]
+        unnamed = next(tensors_in(args), None)
+        hint = f"its parameters are {', '.join(signature.parameters) or 'none'}"
+        if named and unnamed is not None:
+            hint = f"name the input: --input {named[0]}={','.join(map(str, unnamed.shape))}"
+        raise InputError(f"forward does not take these inputs: {error}", hint) from error
+    bound.apply_defaults()
+    return bound
 
 
 class _Runner(fx.Interpreter):

@@ -29,6 +29,8 @@ from torchstat_cli.torch_access.wrappers import unwrap
 
 ExampleInputs = Tensor | tuple[Any, ...] | list[Any] | Mapping[str, Any] | None
 Progress = Callable[[str], None]
+NodeKind = Literal["input", "module", "operator", "map"]
+"""A map is an attention map, which a fused kernel never shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +38,14 @@ class NodeRecord:
     """One name that can be extracted."""
 
     name: str
-    kind: Literal["input", "module", "operator"]
-    type: str  # class of the module, name of the operator
+    kind: NodeKind
+    type: str  # class of the module (for a map, of the attention module), name of the operator
     shapes: tuple[tuple[int, ...], ...] | None = None  # of every tensor of the value; None when nothing was run
     dtype: str | None = None  # of the first tensor
     nbytes: int | None = None  # of all tensors
 
 
-def node_record(name: str, kind: Literal["input", "module", "operator"], type_name: str, value: Any) -> NodeRecord:
+def node_record(name: str, kind: NodeKind, type_name: str, value: Any) -> NodeRecord:
     """The record of a node whose value is known."""
     tensors = [tensor for tensor in tensors_in(value) if not tensor.is_nested]
     return NodeRecord(
@@ -88,7 +90,7 @@ class _NodeRecorder:
             if self._inside is not event:
                 return
             self._inside = None
-        kind: Literal["input", "module", "operator"] = "module" if event.module is not None else "operator"
+        kind: NodeKind = "module" if event.module is not None else "operator"
         if event.operator == "placeholder":
             kind = "input"
         type_name = type(event.module).__name__ if event.module is not None else str(event.operator)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _MAIN_FIELDS = ("last_hidden_state", "logits", "sequence_logits")
 _NUMPY_DTYPES = frozenset(
     {torch.float16, torch.float32, torch.float64, torch.complex64, torch.complex128, torch.bool}
-    | {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
+    | {torch.uint8, torch.uint16, torch.uint32, torch.uint64, torch.int8, torch.int16, torch.int32, torch.int64}
 )
 
 
@@ -37,7 +37,7 @@ def main_tensor(name: str, value: Any) -> Tensor:
         found = value.get(field) if isinstance(value, Mapping) else getattr(value, field, None)
         if isinstance(found, Tensor):
             return found
-    tensor = next(tensors_in(value), None)
+    tensor = next(tensors_in(value, objects=True), None)
     if tensor is None:
         raise OutputError(
             f"{name!r} returned {type(value).__name__}, which holds no tensor", "choose a layer that returns tensors"
@@ -50,7 +50,15 @@ def widened(tensor: Tensor) -> bool:
     return tensor.dtype not in _NUMPY_DTYPES
 
 
+def plain(tensor: Tensor) -> Tensor:
+    """``tensor`` with its values in plain memory: dequantized, dense."""
+    values = tensor.detach()
+    if values.is_quantized:
+        values = values.dequantize()
+    return values if values.layout == torch.strided else values.to_dense()
+
+
 def to_numpy(tensor: Tensor) -> NDArray[Any]:
-    """``tensor`` as an array of the same dtype; bfloat16 and 8-bit floats, which numpy lacks, become float32."""
-    plain = tensor.detach().cpu()
-    return (plain.float() if widened(plain) else plain).numpy()
+    """``tensor`` as an array of the same dtype; bfloat16, 8-bit floats and quantized become float32."""
+    values = plain(tensor).cpu().resolve_conj().resolve_neg()
+    return (values.float() if widened(values) else values).numpy()
