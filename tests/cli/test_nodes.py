@@ -39,6 +39,35 @@ class Making(Small):
         return x[:, torch.tensor([True, False])] * torch.tensor(2.0)
 
 
+class Attention(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.project = nn.Linear(4, 4)
+
+    def forward(self, x):
+        heads = self.project(x).unflatten(-1, (2, 2)).transpose(1, 2)
+        return nn.functional.scaled_dot_product_attention(heads, heads, heads)
+
+
+class Attending(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.attn, self.last = Attention(), nn.Linear(2, 2)
+
+    def forward(self, x):
+        return self.last(self.attn(x))
+
+
+class Choosing(Attending):
+    def forward(self, x):
+        return super().forward(x) if x.sum() < 1e9 else x
+
+
+class Named(Small):
+    def forward(self, *, image):
+        return self.linear(image)
+
+
 def traced():
     import torch
     return torch.jit.trace(Small().eval(), torch.ones(1, 4))
@@ -155,3 +184,42 @@ def test_resnet18_has_torchvisions_names(capsys: pytest.CaptureFixture[str]) -> 
     expected = get_graph_node_names(torchvision.models.resnet18())[1]
     assert main(["nodes", "torchvision/resnet18", "--format", "names"]) == 0
     assert capsys.readouterr().out.split() == expected
+
+
+@pytest.mark.parametrize("kind", ["Attending", "Choosing"])
+def test_attention_maps_are_nodes_of_graphs_and_runs(
+    kind: str, models: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = ["nodes", f"{models}:{kind}", "--input", "1,5,4", "--format", "json"]
+    assert main(call) == 0
+    nodes = [node["name"] for node in json.loads(capsys.readouterr().out)]
+    assert nodes.index("attn.scaled_dot_product_attention") < nodes.index("attn:attn") < nodes.index("last")
+    assert main([*call, "--filter", "attn"]) == 0
+    (node,) = json.loads(capsys.readouterr().out)
+    assert (node["name"], node["kind"], node["type"]) == ("attn:attn", "map", "Attention")
+    assert node["shape"] == [[1, 2, 5, 5]]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("type:Lin*", ["attn.project", "last"]),
+        ("op:unflatten", ["attn.unflatten"]),
+        ("re:la.*", ["last"]),
+        ("attn:at*", ["attn:attn"]),
+        ("la[sx]t", ["last"]),
+    ],
+)
+def test_a_filter_takes_selections(
+    pattern: str, names: list[str], models: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = ["nodes", f"{models}:Attending", "--input", "1,5,4", "--format", "names", "--filter", pattern]
+    assert main(call) == 0
+    assert capsys.readouterr().out.split() == names
+
+
+def test_inputs_that_go_by_name_alone_are_named_in_the_remedy(models: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["nodes", f"{models}:Named", "--input", "1,4"]) == 0
+    assert "name the input: --input image=1,4" in capsys.readouterr().err
+    assert main(["nodes", f"{models}:Small", "--filter", "attn"]) == 2
+    assert "give --input" in capsys.readouterr().err

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from torchstat_cli.activations.attention.subset import MapSubset
     from torchstat_cli.activations.extractor import Extractor
     from torchstat_cli.activations.features import create_feature_extractor, get_graph_node_names
-    from torchstat_cli.activations.intermediate import IntermediateExtractor, IntermediateExtractorBase
+    from torchstat_cli.activations.intermediate import IntermediateExtractor
+    from torchstat_cli.activations.intermediate_base import IntermediateExtractorBase
     from torchstat_cli.activations.recorder import Recorder
     from torchstat_cli.activations.runtime.keeper import KeepOptions
     from torchstat_cli.activations.runtime.observation import Observation, ObservationReport, ObserveOptions, observe
@@ -21,7 +22,8 @@ _HOMES = {
     "attention.subset": ("MapSubset",),
     "extractor": ("Extractor",),
     "features": ("create_feature_extractor", "get_graph_node_names"),
-    "intermediate": ("IntermediateExtractor", "IntermediateExtractorBase"),
+    "intermediate": ("IntermediateExtractor",),
+    "intermediate_base": ("IntermediateExtractorBase",),
     "recorder": ("Recorder",),
     "runtime.keeper": ("KeepOptions",),
     "runtime.observation": ("Observation", "ObservationReport", "ObserveOptions", "observe"),

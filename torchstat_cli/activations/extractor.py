@@ -153,14 +153,14 @@ class Extractor(nn.Module):
         if call is not None and backward_pass() < 0:
             call.fired = True
             value = inputs if self.layer_save_input else output
-            call.latents = map_tensors(value, lambda tensor: self._kept(plain_value(tensor, call.level)))
+            call.latents = map_tensors(value, lambda tensor: self._kept(plain_value(tensor, call.level)), objects=True)
 
     def _kept(self, tensor: Tensor) -> Tensor:
         return copy_tensor(tensor.detach()) if self.detach else tensor
 
     def _on_device(self, latents: Any, input_device: torch.device | None) -> Any:
         device = self.device if self.device is not None else input_device
-        return latents if device is None else map_tensors(latents, lambda tensor: tensor.to(device))
+        return latents if device is None else map_tensors(latents, lambda tensor: tensor.to(device), objects=True)
 
     def _described(self) -> str:
         return repr(self.layer_name) if self.layer is None else type(self.layer).__name__

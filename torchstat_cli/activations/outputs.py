@@ -52,7 +52,7 @@ def is_narrow(tensor: Tensor) -> bool:
 
 def copy_value(value: Any) -> Any:
     """``value`` with every tensor copied (:func:`copy_tensor`)."""
-    return map_tensors(value, copy_tensor)
+    return map_tensors(value, copy_tensor, objects=True)
 
 
 def compact_tensor(tensor: Tensor) -> Tensor:
@@ -62,7 +62,7 @@ def compact_tensor(tensor: Tensor) -> Tensor:
 
 def compact_value(value: Any) -> Any:
     """``value`` with every tensor compacted (:func:`compact_tensor`)."""
-    return map_tensors(value, compact_tensor)
+    return map_tensors(value, compact_tensor, objects=True)
 
 
 def pad_nested(tensor: Tensor) -> tuple[Tensor, Tensor]:

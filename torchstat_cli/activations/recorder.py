@@ -10,16 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from torchstat_cli.activations.attention.finder import AttentionFinder
 from torchstat_cli.activations.attention.owners import has_attention
 from torchstat_cli.activations.attention.subset import MapSubset, Subset
-from torchstat_cli.activations.events import Event, FoundMap
+from torchstat_cli.activations.events import FoundMap
 from torchstat_cli.activations.outputs import first_device
-from torchstat_cli.activations.runtime.attaching import attached
 from torchstat_cli.activations.runtime.calling import call_model, check_device
-from torchstat_cli.activations.selection.engines import hooked_paths
-from torchstat_cli.activations.selection.language import Part
-from torchstat_cli.activations.selection.leaves import TracerOptions
+from torchstat_cli.activations.runtime.maps_alone import MapTaker, watching
 from torchstat_cli.activations.selection.naming import ModuleTable
 from torchstat_cli.errors import EjectedError
 from torchstat_cli.torch_access.wrappers import unwrap
@@ -93,9 +89,7 @@ class Recorder(nn.Module):
 
     def _run(self, call: _Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         table = ModuleTable.of(self.vit)
-        paths = hooked_paths((), table, everything=True)
-        finder = AttentionFinder(table, call, self.subset)
-        with attached(self.vit, table, call, paths, TracerOptions.of(), operators=True, finder=finder):
+        with watching(self.vit, table, call, self.subset):
             return call_model(self.vit, args, kwargs)
 
     def record(self, attn: Tensor) -> None:
@@ -126,7 +120,7 @@ class Recorder(nn.Module):
         return {**self.__dict__, "_calls": {}}
 
 
-class _Call:
+class _Call(MapTaker):
     """One call of a recorder: wants no values, takes every map."""
 
     def __init__(self, model: nn.Module) -> None:
@@ -148,22 +142,6 @@ class _Call:
     def overlooked(self, name: str) -> None:
         """Remember a softmax that may be attention, for the warning where none was found."""
         self.softmaxes.setdefault(name)
-
-    def began(self, turn: int) -> None:
-        """Nothing: one call of a recorder is one pass, or several of which it keeps the maps."""
-
-    def wants(self, event: Event, part: Part) -> bool:
-        """Nothing."""
-        return False
-
-    def take(self, event: Event, part: Part, value: Any) -> None:
-        """Drop it."""
-
-    def failed(self, event: Event) -> None:
-        """Nothing."""
-
-    def repeated(self, path: str, output: Any) -> None:
-        """Nothing."""
 
 
 def _nothing_seen(softmax: str | None) -> str:

@@ -99,7 +99,7 @@ def chosen(listing: NodeListing, mode: str, pattern: str | None) -> list[tuple[N
     Raises:
         SelectionError: the pattern is no selection.
     """
-    from torchstat_cli.activations.nodes.choosing import selected
+    from torchstat_cli.tasks.nodes import selected
 
     modes = {"train": listing.train, "eval": listing.eval}
     if mode != "both":

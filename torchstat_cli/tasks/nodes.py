@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from torchstat_cli.activations.nodes.choosing import selected
 from torchstat_cli.activations.nodes.listing import NodeListing, list_nodes
 from torchstat_cli.activations.nodes.recording import Progress
 from torchstat_cli.activations.selection.engines import Engine
@@ -15,6 +16,8 @@ from torchstat_cli.loading import Given, announced, find_model, forward_remedy
 from torchstat_cli.tasks.ladder import Attempt, descend
 from torchstat_cli.tasks.rungs import Rung, SpecLadder
 from torchstat_cli.torch_access.process import same_random_numbers
+
+__all__ = ["list_spec_nodes", "selected"]
 
 
 def list_spec_nodes(

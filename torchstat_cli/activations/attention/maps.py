@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -45,7 +46,8 @@ def fused_map(
     # Half precision overflows before the softmax; kernels accumulate in float32 too.
     precise = query.dtype if query.dtype == torch.float64 else torch.float32
     factor = 1.0 / math.sqrt(query.size(-1)) if scale is None else scale
-    with torch.autocast(query.device.type, enabled=False):
+    kind = query.device.type
+    with torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext():
         scores = (query.to(precise) * factor) @ key.to(precise).transpose(-2, -1)
         if bias is not None:
             scores = scores + bias.to(precise)

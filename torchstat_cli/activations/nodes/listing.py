@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -10,6 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import fx, nn
 
+from torchstat_cli.activations.attention.owners import has_attention
 from torchstat_cli.activations.graph.constants import on_meta
 from torchstat_cli.activations.graph.tracing import Trace, trace_modes
 from torchstat_cli.activations.nodes.recording import (
@@ -19,6 +21,7 @@ from torchstat_cli.activations.nodes.recording import (
     module_nodes,
     node_record,
     record_modes,
+    record_nodes,
 )
 from torchstat_cli.activations.selection.engines import Engine, check_compat, check_engine
 from torchstat_cli.activations.selection.leaves import TracerOptions
@@ -64,7 +67,10 @@ def list_nodes(
     if engine in ("auto", "fx"):
         try:
             traces = trace_modes(model, options, torchvision_names=torchvision_names)
-            return _of_traces(model, traces, inputs, progress)
+            listing = _of_traces(model, traces, inputs, progress)
+            if inputs is None or torchvision_names or not _may_attend(model, traces):
+                return listing
+            return _with_maps(listing, model, inputs, options)
         except ModelError as error:
             if engine == "fx" or torchvision_names:
                 raise
@@ -95,6 +101,44 @@ def _of_traces(
                 notes[f"no shapes in {'train' if training else 'eval'} mode: {first_line_of(error)}{hint}"] = None
         nodes.append(tuple(values.get(name) or _unmeasured(trace, node, name) for node, name in trace.names.items()))
     return NodeListing("fx", nodes[0], nodes[1], tuple(notes))
+
+
+def _may_attend(model: nn.Module, traces: tuple[Trace, Trace]) -> bool:
+    """Whether a run may show attention: modules of that name, or its kernels in a graph."""
+    kernels = ("scaled_dot_product_attention", "multi_head_attention_forward")
+    called = {getattr(node.target, "__name__", None) for trace in traces for node in trace.graph.nodes}
+    return has_attention(unwrap(model)) or not called.isdisjoint(kernels)
+
+
+def _with_maps(listing: NodeListing, model: nn.Module, inputs: Arguments, options: TracerOptions) -> NodeListing:
+    """The listing of a graph with the attention maps of a run, each after the last node of its module."""
+    both: list[tuple[NodeRecord, ...]] = []
+    notes: dict[str, None] = {}
+    for nodes, training in ((listing.train, True), (listing.eval, False)):
+        maps: list[NodeRecord] = []
+        try:
+            with in_mode(model, training):
+                maps = [node for node in record_nodes(model, *inputs, options) if node.kind == "map"]
+        except Exception as error:
+            # The user's code may raise anything.
+            notes[f"no attention maps in {'train' if training else 'eval'} mode: {first_line_of(error)}"] = None
+        both.append(tuple(_merged(list(nodes), maps)))
+    return replace(listing, train=both[0], eval=both[1], notes=(*listing.notes, *notes))
+
+
+_CALL_OR_PART = re.compile(r"(_[0-9]+)?(\.window|\.sinks)?$")
+
+
+def _merged(nodes: list[NodeRecord], maps: list[NodeRecord]) -> list[NodeRecord]:
+    for node in maps:
+        path = _CALL_OR_PART.sub("", node.name.removeprefix("attn:"))
+        inside = [place for place, other in enumerate(nodes) if _belongs(other.name, path)]
+        nodes.insert(inside[-1] + 1 if inside else len(nodes), node)
+    return nodes
+
+
+def _belongs(name: str, path: str) -> bool:
+    return name == path or name.startswith((f"{path}.", f"attn:{path}"))
 
 
 def _kind(trace: Trace, node: fx.Node) -> tuple[Literal["input", "module", "operator"], str]:

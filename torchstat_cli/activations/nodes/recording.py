@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,7 +11,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from torchstat_cli.activations.events import Event
+from torchstat_cli.activations.attention.finder import AttentionFinder
+from torchstat_cli.activations.attention.subset import MapSubset
+from torchstat_cli.activations.events import Event, FoundMap
 from torchstat_cli.activations.runtime.attaching import attached
 from torchstat_cli.activations.runtime.calling import call_model
 from torchstat_cli.activations.selection.engines import hooked_paths
@@ -47,7 +49,7 @@ class NodeRecord:
 
 def node_record(name: str, kind: NodeKind, type_name: str, value: Any) -> NodeRecord:
     """The record of a node whose value is known."""
-    tensors = [tensor for tensor in tensors_in(value) if not tensor.is_nested]
+    tensors = [tensor for tensor in tensors_in(value, objects=True) if not tensor.is_nested]
     return NodeRecord(
         name,
         kind,
@@ -61,8 +63,9 @@ def node_record(name: str, kind: NodeKind, type_name: str, value: Any) -> NodeRe
 class _NodeRecorder:
     """Writes down every node that runs; keeps no value."""
 
-    def __init__(self, leaves: TracerOptions, progress: Progress | None) -> None:
+    def __init__(self, table: ModuleTable, leaves: TracerOptions, progress: Progress | None) -> None:
         self.nodes: list[NodeRecord] = []
+        self._table = table
         self._leaves = leaves
         self._progress = progress
         self._inside: Event | None = None  # the leaf that is running
@@ -78,6 +81,18 @@ class _NodeRecorder:
         if part == "input" and event.module is not None and self._inside is None and self._leaves.is_leaf(event.module):
             self._inside = event
         return False
+
+    def wants_map(self, path: str) -> bool:
+        """Every map is a node."""
+        return True
+
+    def take_map(self, found: FoundMap) -> None:
+        """Write the map down."""
+        owner = type(self._table.modules[found.path]).__name__
+        self.nodes.append(node_record(f"attn:{found.name}", "map", owner, found.maps))
+
+    def overlooked(self, name: str) -> None:
+        """A softmax is an operator, and listed as such."""
 
     def failed(self, event: Event) -> None:
         """A leaf that raised is no node, and what runs after it is not inside it."""
@@ -108,9 +123,10 @@ def record_nodes(
 ) -> tuple[NodeRecord, ...]:
     """The nodes of one run of ``model`` in its present mode, without gradients."""
     table = ModuleTable.of(model)
-    recorder = _NodeRecorder(options, progress)
+    recorder = _NodeRecorder(table, options, progress)
     paths = hooked_paths((), table, everything=True)
-    with torch.no_grad(), attached(model, table, recorder, paths, options, operators=True):
+    finder = AttentionFinder(table, recorder, MapSubset())
+    with torch.no_grad(), attached(model, table, recorder, paths, options, operators=True, finder=finder):
         call_model(model, args, kwargs)
     return tuple(recorder.nodes)
 
@@ -162,7 +178,12 @@ def list_names(
         return names, list(names)
     args, kwargs = split_inputs(example_inputs)
     train_nodes, eval_nodes = record_modes(model, args, kwargs, options)
-    return [node.name for node in train_nodes], [node.name for node in eval_nodes]
+    # As torchvision's, these are names of what the model itself computes: a fused kernel's map is not.
+    return _names(train_nodes), _names(eval_nodes)
+
+
+def _names(nodes: Iterable[NodeRecord]) -> list[str]:
+    return [node.name for node in nodes if node.kind != "map"]
 
 
 def record_modes(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from torchstat_cli.activations.attention.choosing import may_select, selects
 from torchstat_cli.activations.events import Event, FoundMap, Stop
 from torchstat_cli.activations.runtime.gradients import GradientCell, holds_gradient
 from torchstat_cli.activations.runtime.keeper import Keeper
@@ -135,11 +135,11 @@ class Collector:
 
     def wants_map(self, path: str) -> bool:
         """Whether a selection may take a map of the attention module ``path``, or of any of its calls and parts."""
-        return any(selector.matches(path) or _below(selector.pattern, path) for selector in self._maps)
+        return any(may_select(selector, path) for selector in self._maps)
 
     def take_map(self, found: FoundMap) -> None:
         """Keep an attention map if a selection wants it; sinks only for one that says so."""
-        takers = [(s, f"attn:{found.name}{s.suffix}") for s in self._maps if _wants(s, found)]
+        takers = [(s, f"attn:{found.name}{s.suffix}") for s in self._maps if selects(s, found)]
         if takers:
             self.fired[f"attn:{found.name}"] += 1
             self._add(takers, self._turn, found.maps)
@@ -203,18 +203,6 @@ class Collector:
                     "run with gradients enabled, on parameters or inputs that require them; where reentrant "
                     "checkpointing repeats the module, call backward() inside the block",
                 )
-
-
-def _wants(selector: Selector, found: FoundMap) -> bool:
-    if found.part == "sinks":
-        return selector.pattern.endswith("sinks") and selector.matches(found.name)
-    return selector.matches(found.name) or selector.matches(found.path)
-
-
-def _below(pattern: str, path: str) -> bool:
-    """Whether a pattern may mean a call or a part of ``path``: ``attn_1``, ``attn.sinks``, ``*.sinks``."""
-    stem = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
-    return stem.startswith(path) or path.startswith(stem)
 
 
 def _fits(selector: Selector, event: Event) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import nn
 
 from torchstat_cli.activations.runtime.observation import Observation, ObservationReport, ObserveOptions, run_observed
@@ -58,7 +59,9 @@ class LiveExtractor(nn.Module):
             SelectionError: a selected node did not run.
         """
         keep = replace(self._options.keep, audit=self._options.keep.audit and self._report is None)
-        options = replace(self._options, keep=keep)
+        # An export traces the whole model: it cannot follow a run that ends in the middle.
+        stop = self._options.stop and not torch.compiler.is_exporting()
+        options = replace(self._options, keep=keep, stop=stop)
         kwargs = {**self._missing(args, kwargs), **kwargs}
         _, observation = run_observed(self.model, self._selectors, options, args, kwargs)
         self._report = observation.report

@@ -27,7 +27,7 @@ class GradientCell:
         self.reachable = holds_gradient(value)
         self._gradients: list[Tensor | None] = []
         # The structure outlives the tensors: only their places in it are kept.
-        self._structure = map_tensors(value, self._watch_tensor)
+        self._structure = map_tensors(value, self._watch_tensor, objects=True)
 
     def _watch_tensor(self, tensor: Tensor) -> Tensor:
         place = len(self._gradients)
@@ -55,9 +55,9 @@ class GradientCell:
             # Its plan belongs to the gradient as to the value; of its tensors the data alone has a gradient.
             return self._structure._replace(data=self._gradients[0])  # type: ignore[arg-type]
         waiting = iter(self._gradients)
-        return map_tensors(self._structure, lambda _: next(waiting))  # type: ignore[arg-type, return-value]
+        return map_tensors(self._structure, lambda _: next(waiting), objects=True)  # type: ignore[arg-type, return-value]
 
 
 def holds_gradient(value: Any) -> bool:
     """Whether a backward pass can reach any tensor of ``value``."""
-    return any(tensor.requires_grad for tensor in tensors_in(value))
+    return any(tensor.requires_grad for tensor in tensors_in(value, objects=True))

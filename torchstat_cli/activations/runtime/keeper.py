@@ -26,7 +26,7 @@ class KeepOptions:
 
 @dataclass
 class Keeper:
-    """Copies tensors, one forward pass after the other; the very same tensor seen twice in a pass is copied once."""
+    """Copies tensors, one forward pass after the other; the very same tensor seen twice is copied lazily."""
 
     options: KeepOptions
     masks: dict[str, Tensor] = field(default_factory=dict)  # name -> (batch, longest) mask of a padded nested tensor
@@ -40,7 +40,7 @@ class Keeper:
 
     def keep(self, name: str, value: Any) -> Any:
         """``value`` as it is now, in the same containers."""
-        return map_tensors(value, lambda tensor: self._keep_tensor(name, tensor))
+        return map_tensors(value, lambda tensor: self._keep_tensor(name, tensor), objects=True)
 
     def _keep_tensor(self, name: str, tensor: Tensor) -> Tensor:
         if is_transformed(tensor):
@@ -54,6 +54,7 @@ class Keeper:
         if known is not None and known[0]() is tensor and known[1] == version:
             if known[3] != name:
                 self.same_as[name] = known[3]
+                return self._copied_again(known[2])
             return known[2]
         kept = self._copied(tensor)
         if version is not None:
@@ -63,6 +64,13 @@ class Keeper:
             if kept is not tensor and kept.requires_grad and self._may_be_handed_out(tensor):
                 self._live[id(kept)] = (kept, tensor, version)
         return kept
+
+    def _copied_again(self, kept: Tensor) -> Tensor:
+        """The same for another name, which nobody finds changed by what is done to the first."""
+        twin = snapshot_tensor(kept, base_is_kept=True) if self.options.copy else kept
+        if id(kept) in self._live:
+            self._live[id(twin)] = (twin, *self._live[id(kept)][1:])
+        return twin
 
     def _may_be_handed_out(self, tensor: Tensor) -> bool:
         # An optimizer's step would change a parameter under the caller's hands.
@@ -101,7 +109,7 @@ class Keeper:
         The copy of such a tensor lies beside the path from the inputs to the loss: nothing could be differentiated
         with respect to it.
         """
-        return map_tensors(value, self._original) if self._live else value
+        return map_tensors(value, self._original, objects=True) if self._live else value
 
     def _original(self, tensor: Tensor) -> Tensor:
         copied, original, version = self._live.get(id(tensor), (None, tensor, None))

@@ -49,7 +49,7 @@ class Slots:
     def change(self, change: Callable[[Any], Any]) -> None:
         """Replace every value."""
         for slot in self._slots.values():
-            slot.calls = [(turn, change(value)) for turn, value in slot.calls]
+            slot.calls = [(turn, _changed(value, change)) for turn, value in slot.calls]
 
     def begin_run(self) -> None:
         """Drop what was kept of the last run as a whole."""
@@ -74,7 +74,7 @@ class Slots:
         stacks: dict[str, dict[str, Any]] = {}
         for (key, name), slot in sorted(self._slots.items(), key=lambda item: self._order[item[1].selector]):
             for label, calls in _named(key, slot):
-                value = pick(slot.selector, [(turn, change(value)) for turn, value in calls])
+                value = pick(slot.selector, [(turn, _changed(value, change)) for turn, value in calls])
                 if value is GradientCell.PENDING:
                     continue
                 if slot.selector.stacked:
@@ -92,3 +92,8 @@ def _named(key: str, slot: Slot) -> list[tuple[str, list[Call]]]:
     passes = [list(calls) for _, calls in groupby(slot.calls, key=lambda call: call[0])]
     earlier = [(f"{key}@{place}", calls) for place, calls in enumerate(passes[:-1])]
     return [*earlier, (key, passes[-1])]
+
+
+def _changed(value: Any, change: Callable[[Any], Any]) -> Any:
+    # What waits for a gradient holds no value.
+    return value if isinstance(value, GradientCell) else change(value)
