@@ -72,6 +72,7 @@ def test_plot_gives_a_figure_or_says_what_is_missing() -> None:
         with pytest.raises(UsageError, match="plotly, which is not installed"):
             REPORT.plot()
         return
+    assert REPORT.plot("icicle").data[0].type == "icicle"
     figure = REPORT.plot("treemap", "params")
     assert figure.data[0].type == "treemap"
     assert figure.data[0].values[0] == REPORT.total.params

@@ -32,6 +32,9 @@ METRICS = {
 KINDS = ("icicle", "treemap", "memory")
 """The pictures that there are."""
 
+LEAVES = {"icicle": {"leaf": {"opacity": 1}}}
+"""An icicle pales its leaves, and a treemap does not know the setting."""
+
 MOST_NODES = 800
 """A browser draws so many areas in about a second."""
 
@@ -87,7 +90,7 @@ def picture(profile: Profile, kind: str, metric: str = "flops") -> dict[str, Any
     if metric not in METRICS:
         raise UsageError(f"there are no areas for {metric!r}", f"choose from {', '.join(METRICS)}")
     return {
-        "data": [{**trace(profile, metric), "type": kind}],
+        "data": [{**trace(profile, metric), "type": kind, **LEAVES.get(kind, {})}],
         "layout": {"margin": {"t": 30, "l": 0, "r": 0, "b": 0}, "title": {"text": f"{METRICS[metric]} by module"}},
     }
 
@@ -107,7 +110,6 @@ def trace(profile: Profile, metric: str) -> dict[str, Any]:
         "marker": {"colors": [area.color for area in areas], "line": {"width": 1, "color": "#ffffff"}},
         "textfont": {"color": _INK},
         "pathbar": {"textfont": {"color": _INK}},
-        "leaf": {"opacity": 1},
     }
 
 

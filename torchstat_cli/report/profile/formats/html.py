@@ -9,7 +9,7 @@ from torchstat_cli.foreign_text import printable
 from torchstat_cli.records import MemoryProfile, Profile
 from torchstat_cli.report.names import last_name
 from torchstat_cli.report.profile.cells import Cell, Grid, build, row_cells
-from torchstat_cli.report.profile.charts import METRICS, memory_picture, trace
+from torchstat_cli.report.profile.charts import LEAVES, METRICS, memory_picture, trace
 from torchstat_cli.report.profile.summary import memory_notes, peak_place, summarize
 from torchstat_cli.report.profile.timeline import timeline
 from torchstat_cli.report.profile.tree import branches
@@ -77,6 +77,7 @@ def memory_fragment(memory: MemoryProfile) -> str:
 def _charts(profile: Profile) -> dict[str, Any]:
     return {
         "tree": {metric: trace(profile, metric) for metric in METRICS},
+        "leaves": LEAVES,
         "memory": memory_picture(profile.memory) if profile.memory else None,
     }
 

@@ -35,7 +35,7 @@
   }
 
   async function drawTree() {
-    const areas = { ...figures.tree[metric.value], type: kind.value };
+    const areas = { ...figures.tree[metric.value], type: kind.value, ...figures.leaves[kind.value] };
     const margin = { t: 10, l: 0, r: 0, b: 0 };
     await Plotly.react(tree, [areas], themed({ margin }), config);
   }
