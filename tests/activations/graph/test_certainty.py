@@ -99,6 +99,23 @@ class AsksUnderAnotherName(Base):
 _given, _mode = torch.is_tensor, torch.is_grad_enabled
 
 
+class Catches(Base):
+    def change(self, x: Tensor) -> Tensor:
+        try:
+            return x * float(x.shape[0])
+        except TypeError:
+            return x
+
+
+COUNT = [0]
+
+
+class CountsOutside(Base):
+    def change(self, x: Tensor) -> Tensor:
+        COUNT[0] += 1
+        return x * COUNT[0]
+
+
 class AsksForGradients(Base):
     def change(self, x: Tensor) -> Tensor:
         return x * 2 if torch.is_grad_enabled() else x
@@ -165,7 +182,7 @@ class FrozenNorm(Base):
 
 
 KINDS = [
-    AsksForClass, AsksForTypeAndMore, AsksForAttribute, AsksForList, Matches, Dispatches, AsksUnderAnotherName,
+    Catches, AsksForClass, AsksForTypeAndMore, AsksForAttribute, AsksForList, Matches, Dispatches, AsksUnderAnotherName,
     AsksTorch, AsksForInstance, AsksForType, AsksForGradients, AsksByHelper, Draws, DrawsInPython, Counts,
     CountsInABuffer, ReadsABuffer, FrozenNorm,
 ]  # fmt: skip
@@ -221,6 +238,15 @@ def test_backward_hooks_on_containers_fire() -> None:
     assert fired == [1]
 
 
+def test_a_counter_outside_of_the_model_runs_live() -> None:
+    model = CountsOutside().eval()
+    extractor = create_feature_extractor(model, ["last"])
+    assert extractor.engine == "hooks"
+    value = extractor(X)["last"]
+    COUNT[0] -= 1
+    assert torch.equal(value, model(X))
+
+
 def replace_a_layer(model: Base) -> None:
     model.first = nn.Linear(4, 4)
 
@@ -242,7 +268,7 @@ def hook_the_model(model: Base) -> None:
 
 
 class Settings(Base):
-    double = False
+    double = False  # a class's attribute, until an instance has its own
 
     def __init__(self) -> None:
         super().__init__()
@@ -250,7 +276,7 @@ class Settings(Base):
         self.change_me = Passing()
 
     def change(self, x: Tensor) -> Tensor:
-        return self.change_me(x * (2 if self.double else 1) * self.settings["scale"])
+        return self.change_me(x * (2 if self.double else 1) * self.settings["scale"] + OFFSETS["all"])
 
 
 class Passing(nn.Module):
@@ -258,8 +284,15 @@ class Passing(nn.Module):
         return x.neg()
 
 
+OFFSETS = {"all": 0.0}
+
+
+def set_a_global(model: Base) -> None:
+    OFFSETS["all"] += 1.0
+
+
 CHANGES: list[Callable[[Settings], None]] = [
-    replace_a_layer, set_a_flag, change_a_setting, patch_the_forward, hook_the_model
+    replace_a_layer, set_a_flag, change_a_setting, patch_the_forward, hook_the_model, set_a_global
 ]  # fmt: skip
 
 

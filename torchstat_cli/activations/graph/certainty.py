@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import random
 import sys
 import weakref
@@ -23,11 +24,14 @@ _NOT_OURS = ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set
 _QUESTIONS = frozenset(
     (
         "type", "is_tensor", "is_grad_enabled", "is_inference_mode_enabled", "is_autocast_enabled",
-        "are_deterministic_algorithms_enabled", "get_default_dtype",
+        "are_deterministic_algorithms_enabled", "get_default_dtype", "except",
     )
 )  # fmt: skip
+_CATCH = "except"
+_VALUES = (bool, int, float, str, list, dict, set, deque)
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), type, torch.dtype, torch.device)
 _DEPTH = 4
+_MOST = 64  # items of a container that are compared
 READS_OF_VALUES = frozenset(
     ("bool", "int", "float", "index", "contains", "item", "tolist", "numpy", "equal", "allclose", "is_nonzero")
 )
@@ -58,16 +62,49 @@ def is_plain(modules: list[nn.Module]) -> bool:
 
 def _names_read(function: Any, owner: type, seen: set[CodeType]) -> Iterator[str]:
     """The names in the code of ``function`` and of what it calls by name, torch's own left out."""
+    for current in _functions_run(function, owner, seen):
+        yield from _names_in(current.__code__)
+        for name in _names_in(current.__code__):
+            yield str(getattr(current.__globals__.get(name), "__name__", ""))  # imported under another name, perhaps
+        if _catches(current.__code__):
+            yield _CATCH
+
+
+def _functions_run(function: Any, owner: type, seen: set[CodeType]) -> Iterator[FunctionType]:
     pending = [function]
     while pending:
         current = pending.pop()
         if not isinstance(current, FunctionType) or current.__code__ in seen or _is_torchs(current.__globals__):
             continue
         seen.add(current.__code__)
+        yield current
         for name in _names_in(current.__code__):
-            meant = current.__globals__.get(name)
-            yield from (name, str(getattr(meant, "__name__", "")))  # imported under another name, perhaps
-            pending += [meant, getattr(owner, name, None)]
+            pending += [current.__globals__.get(name), getattr(owner, name, None)]
+
+
+def read_outside(modules: Iterable[nn.Module]) -> list[tuple[Mapping[str, Any], str]]:
+    """The global variables with plain values or containers that the forwards read: where each lies, and its name."""
+    seen: set[CodeType] = set()
+    return [
+        (function.__globals__, name)
+        for module in modules
+        for function in _functions_run(type(module).forward, type(module), seen)
+        for name in dict.fromkeys(_names_in(function.__code__))
+        if isinstance(function.__globals__.get(name), _VALUES)
+    ]
+
+
+def outside_state(read: Iterable[tuple[Mapping[str, Any], str]]) -> list[Any]:
+    """The values of global variables, to compare."""
+    return [_frozen(scope.get(name), 0) for scope, name in read]
+
+
+def _catches(code: CodeType) -> bool:
+    """Whether the code catches exceptions: tracing raises some that the model never sees."""
+    found = [instruction.opname for instruction in dis.get_instructions(code)]
+    inner = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+    matches = "CHECK_EXC_MATCH" in found or "JUMP_IF_NOT_EXC_MATCH" in found
+    return matches or found.count("POP_EXCEPT") > 2 * found.count("WITH_EXCEPT_START") or any(map(_catches, inner))
 
 
 def _names_in(code: CodeType) -> Iterator[str]:
@@ -149,6 +186,8 @@ def _frozen(value: Any, depth: int) -> Any:
         return type(value), value
     if isinstance(value, (Tensor, nn.Module, FunctionType)) or depth >= _DEPTH:
         return _Same(value)
+    if isinstance(value, (Mapping, list, set, deque)) and len(value) > _MOST:
+        return _Same(value), len(value)
     if isinstance(value, Mapping):
         return type(value), [(_frozen(key, depth + 1), _frozen(item, depth + 1)) for key, item in value.items()]
     if isinstance(value, (tuple, list, deque)):

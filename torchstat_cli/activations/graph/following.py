@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from torchstat_cli.activations.graph.certainty import state_of, traced_through
+from torchstat_cli.activations.graph.certainty import outside_state, read_outside, state_of, traced_through
 from torchstat_cli.activations.runtime.extractor import LiveExtractor
 from torchstat_cli.activations.selection.leaves import TracerOptions
 from torchstat_cli.torch_access.modules import set_mode
@@ -33,7 +33,8 @@ class Original:
         modules = traced_through(root, options)
         # Looked up once: who replaces one of them changes the module around it, too.
         self._modules = [weakref.ref(module) for module in modules]
-        self._state = state_of(modules)
+        self._outside = read_outside(modules)
+        self._state = state_of(modules), outside_state(self._outside)
         self.live: LiveExtractor | None = None  # once the model has changed
 
     def has_changed(self) -> bool:
@@ -44,7 +45,7 @@ class Original:
         if root is None or torch.compiler.is_compiling():
             return False
         modules = [module for ref in self._modules if (module := ref()) is not None]
-        if len(modules) == len(self._modules) and state_of(modules) == self._state:
+        if len(modules) == len(self._modules) and (state_of(modules), outside_state(self._outside)) == self._state:
             return False
         warnings.warn(
             f"{type(root).__name__} was changed after this extractor was built, so its graph is out of date: the "

@@ -14,7 +14,14 @@ import torch
 from torch import Tensor, fx, nn
 from torch.fx.node import map_aggregate
 
-from torchstat_cli.activations.graph.certainty import READS_OF_VALUES, WatchedProxy, state_of, traced_through
+from torchstat_cli.activations.graph.certainty import (
+    READS_OF_VALUES,
+    WatchedProxy,
+    outside_state,
+    read_outside,
+    state_of,
+    traced_through,
+)
 from torchstat_cli.activations.graph.constants import held_attributes, split_off_constants, with_constants
 from torchstat_cli.activations.runtime.function_mode import OperatorMode, listening
 from torchstat_cli.activations.selection.leaves import TracerOptions, is_library_leaf, with_timm_leaves
@@ -185,13 +192,14 @@ def trace(
     recording = _Recording(numbering, None if torchvision_names else table)
     tracer = PathTracer(options, recording)
     through = traced_through(root, options)
+    outside = read_outside(through)
     try:
         with _borrowed(root):
-            before = state_of(through, contents=True), random_states()
+            before = state_of(through, contents=True) + outside_state(outside), random_states()
             with nullcontext() if torchvision_names else listening(OperatorMode(tracer.count_operator)):
                 graph = tracer.trace(root, concrete_args)
             held = held_attributes(graph, root)
-            after = state_of(through, contents=True), random_states()
+            after = state_of(through, contents=True) + outside_state(outside), random_states()
     except Exception as error:
         # The model's own Python runs on placeholders here, so anything at all may be raised.
         raise ModelError(
