@@ -58,7 +58,9 @@ class Comparison:
             sides = f"{format_bytes(self.simulated[phase])} simulated, {format_bytes(self.real[phase])} real"
             took = f", in {self.seconds:.1f} s" if phase == PHASES[0] else ""
             subject = f"{self.case.words}, {phase}"
-            yield Figure(subject, abs(self.error(phase)), "%", self.goal, digits=3, details=sides + took)
+            goal = None if self.case.exception else self.goal
+            details = sides + took + (f"; {self.case.exception}" if self.case.exception else "")
+            yield Figure(subject, abs(self.error(phase)), "%", goal, digits=3, details=details)
 
 
 def figures(settings: Settings) -> Iterator[Figure]:
@@ -110,13 +112,32 @@ def lines(found: Sequence[Comparison]) -> list[str]:
         " | ".join([comparison.case.words, *(_signed(comparison.error(phase)) for phase in PHASES)])
         for comparison in found
     ]
+    exceptions = [comparison.case for comparison in found if comparison.case.exception]
     return [
-        f"torch {release}, float32, Adam, a CPU with {vectors}, {torch.get_num_threads()} threads:",
+        f"torch {release}, float32, Adam, a CPU with {vectors}, {torch.get_num_threads()} threads. {_summary(found)}",
         "",
         f"| model | {' | '.join(PHASES)} |",
         "| --- | ---: | ---: | ---: |",
         *(f"| {row} |" for row in rows),
+        *(f"\nException: {case.words}; {case.exception}." for case in exceptions),
     ]
+
+
+def _summary(found: Sequence[Comparison]) -> str:
+    """The median and the worst error, without exceptions."""
+    errors = {
+        (comparison.case.words, phase): abs(comparison.error(phase))
+        for comparison in found
+        if not comparison.case.exception
+        for phase in PHASES
+    }
+    if not errors:
+        return ""
+    (words, phase), worst = max(errors.items(), key=lambda item: item[1])
+    return (
+        f"{len(found)} models, fixed before they were measured: the median error is "
+        f"{statistics.median(errors.values()):.3f} %, the worst {worst:.3f} % ({words}, {phase})."
+    )
 
 
 def _signed(error: float) -> str:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.libraries import import_library
 from benchmarks.peaks.case import Case
 
 
@@ -65,16 +63,26 @@ class Sampled(nn.Module):
 
 
 class Deformed(nn.Module):
-    """Deformable convolution with offsets that a convolution gives."""
+    """Deformable convolution with offsets that a convolution gives: samples for every tap, then one product.
 
-    def __init__(self, vision: Any) -> None:
+    Written out, as torchvision's compiled operator does not load beside every torch.
+    """
+
+    def __init__(self, channels: int = 16, taps: int = 9) -> None:
         super().__init__()
-        self.offsets, self.layer = nn.Conv2d(16, 18, 3, padding=1), vision.ops.DeformConv2d(16, 16, 3, padding=1)
+        self.offsets = nn.Conv2d(channels, 2 * taps, 3, padding=1)
+        self.product = nn.Conv2d(channels * taps, channels, 1)
+        self.taps = taps
 
     def forward(self, images: Tensor) -> Tensor:
-        """``(batch, 16, height, width)`` in and out."""
-        deformed: Tensor = self.layer(images, self.offsets(images))
-        return deformed
+        """``(batch, channels, height, width)`` in and out."""
+        batch, _, height, width = images.shape
+        offsets = self.offsets(images).view(batch, self.taps, 2, height, width)
+        places = offsets.permute(0, 1, 3, 4, 2).flatten(1, 2)
+        columns = F.grid_sample(images, places, align_corners=False)
+        columns = columns.unflatten(2, (self.taps, height)).flatten(1, 2)
+        result: Tensor = self.product(columns)
+        return result
 
 
 class SparseProduct(nn.Module):
@@ -110,10 +118,8 @@ def kernel_cases() -> Iterator[Case]:
     """The models, most of them outliers once."""
     images = lambda: {"x": torch.randn(2, 16, 64, 64)}  # noqa: E731
     places = lambda: {"images": torch.randn(2, 8, 64, 64), "places": torch.rand(2, 64, 64, 2)}  # noqa: E731
-    vision = import_library("torchvision")
-    if vision is not None:
-        pictures = lambda: {"images": torch.randn(1, 16, 64, 64)}  # noqa: E731
-        yield _outlier("deform", "deformable convolution", lambda: Deformed(vision), pictures)
+    pictures = lambda: {"images": torch.randn(1, 16, 64, 64)}  # noqa: E731
+    yield _outlier("deform", "deformable convolution", Deformed, pictures)
     yield _outlier("fold", "unfold and fold", lambda: Applied(64, _unfold_and_fold), images)
     yield _outlier("spectral", "rfft2 and irfft2", lambda: Applied(64, _there_and_back), images)
     edges = lambda: {"x": torch.randn(2000, 64), "edges": torch.randint(0, 2000, (2, 20000))}  # noqa: E731

@@ -59,7 +59,9 @@ def _small_transformers(library: Any) -> Iterator[Case]:
     t5 = library.T5Config(vocab_size=1000, d_model=128, d_kv=32, d_ff=256, num_layers=2, num_heads=4, dropout_rate=0.0)
     both = lambda: {**_ids(4, 96), "decoder_input_ids": torch.ones(4, 64, dtype=torch.int64)}  # noqa: E731
     yield _of("t5", "T5", partial(library.T5ForConditionalGeneration, t5), both, "logits")
-    speech = library.Wav2Vec2Config(**heads, intermediate_size=256, conv_dim=(64,) * 7, apply_spec_augment=False)
+    speech = library.Wav2Vec2Config(
+        **heads, intermediate_size=256, conv_dim=(64,) * 7, apply_spec_augment=False, layerdrop=0.0
+    )
     waves = lambda: {"input_values": torch.randn(2, 8000)}  # noqa: E731
     yield _of("wav2vec2", "wav2vec 2.0", partial(library.Wav2Vec2Model, speech), waves, "last_hidden_state")
 

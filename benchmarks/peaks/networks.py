@@ -83,7 +83,7 @@ def network_cases(batch: int) -> Iterator[Case]:
     yield Case("generator", "DCGAN generator", generator, lambda: {"input": torch.randn(8, 100, 1, 1)})
     yield Case("volumes", "3-D convolutions", volumes, lambda: {"input": torch.randn(2, 3, 8, 64, 64)})
     experts = lambda: mixture_of_experts(width=128, hidden=256)  # noqa: E731
-    yield Case("experts", "mixture of experts", experts, lambda: {"tokens": torch.randn(4, 64, 128)})
+    yield Case("experts", "mixture of experts", experts, lambda: {"tokens": torch.randn(256, 128)})
 
 
 def _channels_last(model: nn.Module) -> nn.Module:

@@ -118,7 +118,7 @@ class OperatorTape(TorchDispatchMode):
                 inside = 0
                 if self.transients is not None and isinstance(func, OpOverload):
                     inside = self.transients.of(func, args, kwargs, record)
-                self.liveness.after(record, module, result, inside)
+                self.liveness.after(record, module, result, inside, None if self.locate is None else args)
         if self.lent is not None:
             _lend(result, (*args, *kwargs.values()), self.lent)
         return result

@@ -138,12 +138,18 @@ def _plan_part(result: Any, args: tuple[Any, ...], taken: set[int]) -> Any:
         storage = result.untyped_storage()
         if storage._cdata in taken or result.storage_offset() != 0:
             return _NO_PLAN  # a view
+        if storage.nbytes() > result.itemsize * (1 + sum(map(_reach, result.shape, result.stride()))):
+            return _NO_PLAN  # it holds more than it shows
         taken.add(storage._cdata)
         return _Fresh(tuple(result.shape), result.stride(), result.dtype)
     if type(result) in (tuple, list):
         parts = [_plan_part(item, args, taken) for item in result]
         return _NO_PLAN if _NO_PLAN in parts else type(result)(parts)
     return None if result is None else _NO_PLAN
+
+
+def _reach(size: int, stride: int) -> int:
+    return max(0, size - 1) * stride
 
 
 def _carry_out(plan: Any, args: tuple[Any, ...]) -> Any:

@@ -3,6 +3,8 @@
 from torchstat_cli.capture.kernel_steps import (  # noqa: F401  (imported for the steps that they register)
     attention,
     encoder,
+    spectral,
+    values_only,
 )
 from torchstat_cli.capture.kernel_steps.table import Kernels, steps_of
 

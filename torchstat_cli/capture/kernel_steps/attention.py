@@ -11,8 +11,6 @@ from torchstat_cli.capture.emulation.attention_backend import taken_on_the_cpu
 from torchstat_cli.capture.kernel_steps.table import EVERYWHERE, steps
 from torchstat_cli.torch_access.internals import attention_kernel
 
-_SUMS = torch.float32  # fused kernels keep the logarithm of every row's sum in it, whatever the tensors' dtype
-
 
 @steps("_safe_softmax", of=EVERYWHERE)
 def safe_softmax(scores: Tensor, dim: int, dtype: torch.dtype | None = None) -> Tensor:
@@ -35,13 +33,13 @@ def attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Any:
-    """The fused kernel keeps a number per row of scores; where torch takes the plain form, all scores."""
+    """By the CPU's own flash kernel, or where torch takes it in the plain form."""
     call = (query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa)
+    bias = attn_mask
+    if bias is not None and bias.dtype is torch.bool:
+        bias = torch.zeros_like(bias, dtype=query.dtype).masked_fill_(bias.logical_not(), float("-inf"))
     if query.numel() and taken_on_the_cpu(*call) == "math":
-        bias = attn_mask
-        if bias is not None and bias.dtype is torch.bool:
-            bias = torch.zeros_like(bias, dtype=query.dtype).masked_fill_(bias.logical_not(), float("-inf"))
         options = {"scale": scale, "enable_gqa": enable_gqa}
         return attention_kernel("attention_math")(query, key, value, bias, dropout_p, is_causal, **options)[0]
-    sums = torch.empty(query.shape[:-1], dtype=_SUMS, device="meta")  # noqa: F841  (held while the result is made)
-    return torch.empty((*query.shape[:-1], value.shape[-1]), dtype=query.dtype, device="meta")
+    kernel = attention_kernel("flash_attention_for_cpu")
+    return kernel(query, key, value, 0.0, is_causal, attn_mask=bias, scale=scale)[0]

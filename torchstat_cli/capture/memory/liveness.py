@@ -14,19 +14,22 @@ from typing import Any
 import torch
 
 from torchstat_cli.records import Block, Frame, MemoryLog, OpRecord, Phase
+from torchstat_cli.torch_access.internals import current_autograd_node
 from torchstat_cli.torch_access.patching import replaced
 
 
 class _Live:
     """A block that is being written; its record is made at the end."""
 
-    __slots__ = ("end", "frame", "kind", "module", "nbytes", "op", "outlived", "start")
+    __slots__ = ("end", "frame", "kind", "module", "nbytes", "node", "op", "outlived", "start", "taken_over")
 
     def __init__(self, nbytes: int, kind: str | None, start: int, module: int, op: str, frame: int | None) -> None:
         self.nbytes, self.kind, self.start = nbytes, kind, start
         self.module, self.op, self.frame = module, op, frame
         self.end: int | None = None
         self.outlived = False
+        self.node: int | None = None  # of autograd, by number, that made it in a backward pass
+        self.taken_over: tuple[_Live, ...] = ()  # blocks that torch may have written this one into
 
 
 class Liveness:
@@ -71,7 +74,9 @@ class Liveness:
 
     # --- called by the tape and the hooks ----------------------------------------------------------------------------
 
-    def after(self, record: OpRecord, module: int, result: Any, inside: int = 0) -> None:
+    def after(
+        self, record: OpRecord, module: int, result: Any, inside: int = 0, terms: Sequence[Any] | None = None
+    ) -> None:
         """An operator of ``module`` has run.
 
         Args:
@@ -79,11 +84,17 @@ class Liveness:
             module: index of the module that it belongs to.
             result: what it returned.
             inside: bytes that it held while running, beyond its arguments and results.
+            terms: its arguments, where it ran in a backward pass.
         """
         if inside:
             self._add(inside, None, module, record.name).end = self._clock + 1
         if "view" not in record.tags:
             self._see(result, module, record.name)
+            if terms is not None and (node := current_autograd_node()) is not None:
+                number = node._sequence_nr()
+                if record.name == "aten.add":
+                    self._note_sum(terms, result, number)
+                self._note_node(number)
         self._ran.append((module, record.name))
 
     def entered(self, index: int) -> None:
@@ -130,6 +141,26 @@ class Liveness:
             for item in result:
                 self._see(item, module, op)
 
+    def _note_sum(self, terms: Sequence[Any], result: Any, node: int) -> None:
+        """Where two gradients of one tensor meet, torch adds the one into the other if nobody else holds it.
+
+        While it is observed, it makes a third. A node's own sums are of what it made itself, and are new tensors.
+        """
+        known = self._living.get(result.untyped_storage()._cdata)
+        if known is None or known[1].start != self._clock:
+            return
+        found = [self._living.get(term.untyped_storage()._cdata) for term in terms if isinstance(term, torch.Tensor)]
+        made = [block for _, block in filter(None, found) if block.node is not None]
+        if any(block.node != node for block in made):
+            known[1].taken_over = tuple(block for block in made if block.nbytes == known[1].nbytes)
+
+    def _note_node(self, node: int) -> None:
+        """What the last operator made is of the node ``node`` of autograd."""
+        for block in reversed(self._blocks):
+            if block.start != self._clock:
+                break
+            block.node = node
+
     def _track(self, storage: torch.UntypedStorage, kind: str | None, module: int, op: str) -> None:
         key = storage._cdata
         if key in self._living:
@@ -158,7 +189,7 @@ class Liveness:
             Block(
                 b.nbytes,
                 b.kind,
-                b.start,
+                _begin(b),
                 now + 1 if b.end is None else b.end,
                 paths[b.module],
                 b.op,
@@ -171,6 +202,11 @@ class Liveness:
         frames = tuple(Frame(paths[module], start, end) for module, start, end in self._frames)
         operators = tuple((paths[module], op) for module, op in self._ran)
         return MemoryLog(blocks, frames, tuple(self._phases), operators, attention, measured)
+
+
+def _begin(block: _Live) -> int:
+    """The operator from which a block counts: one later where it took over the memory of one that ended there."""
+    return block.start + any(old.end == block.start + 1 for old in block.taken_over)
 
 
 def _storages(tensors: Iterable[torch.Tensor]) -> Iterator[torch.UntypedStorage]:

@@ -13,21 +13,23 @@ from weakref import WeakKeyDictionary
 import torch
 
 from torchstat_cli.capture.cpu_kernels.convolutions import convolution_bytes
+from torchstat_cli.capture.cpu_kernels.copies import matrices
 from torchstat_cli.capture.cpu_kernels.onednn_recurrent import recurrent_bytes
+from torchstat_cli.capture.cpu_kernels.table import held_bytes
 from torchstat_cli.capture.dispatch.calls import argument_tensors, traits
 from torchstat_cli.capture.dispatch.memo import Memo
 from torchstat_cli.capture.kernel_steps import Kernels, steps_of
 from torchstat_cli.capture.memory.parts import Parts
-from torchstat_cli.records import OpRecord, TensorRecord
+from torchstat_cli.records import OpRecord
 from torchstat_cli.torch_access.internals import OpOverload, has_kernel
 from torchstat_cli.torch_access.trees import map_tensors
 
 _NOTHING_INSIDE = frozenset(
     f"aten.{name}"
     for name in (
-        *("linear", "conv1d", "conv2d", "conv3d", "batch_norm", "dropout", "softmax", "log_softmax", "embedding"),
+        *("linear", "conv1d", "conv2d", "conv3d", "batch_norm", "softmax", "log_softmax", "embedding"),
         *("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "avg_pool1d", "avg_pool2d"),
-        *("flatten", "reshape", "contiguous", "to", "relu6", "selu"),
+        *("flatten", "reshape", "contiguous", "to", "relu6", "selu", "max_pool1d"),
     )
 )
 _INDEX_BYTES = 8  # pooling keeps the position of every maximum as int64
@@ -66,19 +68,19 @@ class Transients:
 
     def _find(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], record: OpRecord) -> int:
         if self._kernels == "cpu":
-            for of_kernel in (convolution_bytes, recurrent_bytes):
+            for of_kernel in (convolution_bytes, recurrent_bytes, held_bytes):
                 known = of_kernel(record)
                 if known is not None:
                     return known
         if steps_of(func, self._kernels) is not None:
             return self._by_parts(func, args, kwargs)
         if record.name in ("aten.mm", "aten.addmm"):
-            return _copied_matrices(record)
+            return matrices(record)
         if record.name in _NOTHING_INSIDE or "view" in record.tags or _is_one_kernel(func):
             return 0
         if record.name in ("aten.layer_norm", "aten.group_norm"):
             return _statistics(record)
-        if record.name.startswith("aten.max_pool"):
+        if record.name in ("aten.max_pool2d", "aten.max_pool3d"):
             return record.output.numel * _INDEX_BYTES
         if record.name == "aten.scaled_dot_product_attention":
             query = record.tensor("query")
@@ -127,18 +129,6 @@ def _is_one_kernel(func: OpOverload) -> bool:
 
 def _has_kernel(name: str) -> bool:
     return bool(has_kernel(name, "CPU"))
-
-
-def _copied_matrices(record: OpRecord) -> int:
-    """Bytes of copies of matrices whose rows or columns do not lie one after the other, which no library multiplies."""
-    names = ("self", "mat2") if record.name == "aten.mm" else ("mat1", "mat2")
-    given = [record.tensor(name) for name in names]
-    return sum(matrix.numel * matrix.itemsize for matrix in given if not _lies_in_lines(matrix))
-
-
-def _lies_in_lines(matrix: TensorRecord) -> bool:
-    (rows, columns), (down, right) = matrix.shape, matrix.stride
-    return (right == 1 and down >= max(1, columns)) or (down == 1 and right >= max(1, rows))
 
 
 def _statistics(record: OpRecord) -> int:

@@ -9,10 +9,12 @@ from torchstat_cli.capture.dispatch.meta_kernels import (  # noqa: F401  (import
     attention,
     contractions,
     elementwise,
+    losses,
     movement,
     normalization,
     recurrent,
     reductions,
+    windows,
 )
 from torchstat_cli.capture.dispatch.meta_kernels.rules import CORRECTIONS, RULES, infer
 
