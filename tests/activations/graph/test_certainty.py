@@ -247,6 +247,26 @@ def test_a_counter_outside_of_the_model_runs_live() -> None:
     assert torch.equal(value, model(X))
 
 
+def test_functions_that_forward_closes_over_are_looked_into() -> None:
+    def made(change: Callable[[Tensor], Tensor]) -> Base:
+        class Closing(Base):
+            def forward(self, x: Tensor) -> Tensor:
+                return self.last(change(self.first(x)))
+
+        return Closing().eval()
+
+    def counted(x: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        return x * calls
+
+    calls = 0
+    for change in (lambda x: x * 2 if torch.is_grad_enabled() else x, counted):
+        model = made(change)
+        assert create_feature_extractor(model, ["last"]).engine == "hooks"
+    assert create_feature_extractor(made(lambda x: x * 2), ["last"]).engine == "fx"
+
+
 def replace_a_layer(model: Base) -> None:
     model.first = nn.Linear(4, 4)
 

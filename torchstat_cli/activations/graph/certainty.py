@@ -8,6 +8,7 @@ import sys
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -49,7 +50,7 @@ def is_plain(modules: list[nn.Module]) -> bool:
     Lost are hooks on containers, a forward of an instance's own, a train() of its own, one mode among others, and
     questions after types and modes, whose answers a graph keeps.
     """
-    seen: set[CodeType] = set()
+    seen: set[int] = set()
     return not any_module_hook() and all(
         not any(vars(module).get(name) for name in _HOOKS)
         and not {"forward", "train", "__call__"} & vars(module).keys()
@@ -60,7 +61,7 @@ def is_plain(modules: list[nn.Module]) -> bool:
     )
 
 
-def _names_read(function: Any, owner: type, seen: set[CodeType]) -> Iterator[str]:
+def _names_read(function: Any, owner: type, seen: set[int]) -> Iterator[str]:
     """The names in the code of ``function`` and of what it calls by name, torch's own left out."""
     for current in _functions_run(function, owner, seen):
         yield from _names_in(current.__code__)
@@ -70,33 +71,39 @@ def _names_read(function: Any, owner: type, seen: set[CodeType]) -> Iterator[str
             yield _CATCH
 
 
-def _functions_run(function: Any, owner: type, seen: set[CodeType]) -> Iterator[FunctionType]:
+def _functions_run(function: Any, owner: type, seen: set[int]) -> Iterator[FunctionType]:
     pending = [function]
     while pending:
         current = pending.pop()
-        if not isinstance(current, FunctionType) or current.__code__ in seen or _is_torchs(current.__globals__):
+        if not isinstance(current, FunctionType) or id(current) in seen or _is_torchs(current.__globals__):
             continue
-        seen.add(current.__code__)
+        seen.add(id(current))
         yield current
+        pending += [get() for get in _cells(current)]
         for name in _names_in(current.__code__):
             pending += [current.__globals__.get(name), getattr(owner, name, None)]
 
 
-def read_outside(modules: Iterable[nn.Module]) -> list[tuple[Mapping[str, Any], str]]:
-    """The global variables with plain values or containers that the forwards read: where each lies, and its name."""
-    seen: set[CodeType] = set()
-    return [
-        (function.__globals__, name)
-        for module in modules
-        for function in _functions_run(type(module).forward, type(module), seen)
-        for name in dict.fromkeys(_names_in(function.__code__))
-        if isinstance(function.__globals__.get(name), _VALUES)
-    ]
+def _cells(function: FunctionType) -> list[Callable[[], Any]]:
+    """What gives the variables of outer functions that a function reads."""
+    return [partial(getattr, cell, "cell_contents", None) for cell in function.__closure__ or ()]
 
 
-def outside_state(read: Iterable[tuple[Mapping[str, Any], str]]) -> list[Any]:
-    """The values of global variables, to compare."""
-    return [_frozen(scope.get(name), 0) for scope, name in read]
+def read_outside(modules: Iterable[nn.Module]) -> list[Callable[[], Any]]:
+    """What gives the variables outside of the modules, with plain values or containers, that their forwards read."""
+    seen: set[int] = set()
+    found: list[Callable[[], Any]] = []
+    for module in modules:
+        for function in _functions_run(type(module).forward, type(module), seen):
+            names = dict.fromkeys(_names_in(function.__code__))
+            found += [partial(function.__globals__.get, name) for name in names]
+            found += _cells(function)
+    return [get for get in found if isinstance(get(), _VALUES)]
+
+
+def outside_state(read: Iterable[Callable[[], Any]]) -> list[Any]:
+    """The values of those variables, to compare."""
+    return [_frozen(get(), 0) for get in read]
 
 
 def _catches(code: CodeType) -> bool:
