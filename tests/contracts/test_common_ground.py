@@ -110,6 +110,7 @@ def test_listing_nodes_moves_no_random_state(engine: Any) -> None:
     assert state() == before
 
 
+@pytest.mark.filterwarnings("ignore:`past_key_values:FutureWarning")  # its name before transformers 5.24
 def test_cache_that_is_kept_is_a_copy_of_that_moment() -> None:
     """Decoding goes on and fills the model's own; the kept one has the three tokens of its call."""
     transformers = import_transformers()
