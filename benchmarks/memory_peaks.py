@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -44,12 +45,16 @@ def real(case: Case, optimizer: str, device: str) -> Peaks:
     held = sum(
         t.untyped_storage().nbytes() for t in _distinct([*model.parameters(), *model.buffers(), *inputs.values()])
     )
-    measure = _Cpu(held) if device == "cpu" else _Cuda(held, device)
-    model.eval()
+    # What libraries make on their first call is not the model's; what the model makes on its own first call is, and
+    # may be gone when it trains: each phase has a copy of its own.
+    warmed, asked = copy.deepcopy(model).eval(), copy.deepcopy(model).eval()
     with torch.inference_mode():
-        # What libraries make on their first call is not the model's; what the model makes on its own first call is.
-        copy.deepcopy(model)(**inputs)
-        peaks = {"forward": measure.peak(lambda: model(**inputs))}
+        warmed(**inputs)
+        del warmed
+        measure = _Cpu(held) if device == "cpu" else _Cuda(held, device)
+        peaks = {"forward": measure.peak(partial(asked, **inputs))}
+    del asked
+    measure = _Cpu(held) if device == "cpu" else _Cuda(held, device)
     model.train()
     loss = case.loss or (lambda output: output.sum())
     maker = ms.api.training_run(optimizer).make_optimizer
