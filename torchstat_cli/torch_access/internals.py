@@ -120,6 +120,7 @@ push_function_mode = _want("torch.overrides._push_mode", "observing operators of
 pop_function_mode = _want("torch.overrides._pop_mode", "observing operators of a live run")
 function_modes = _want("torch.overrides._get_current_function_mode_stack", "observing operators of a live run")
 any_module_hook = _want("torch.nn.modules.module._has_any_global_hook", "telling whether a graph is the model")
+code_of_calls = _want("torch.nn.Module._call_impl.__code__", "telling whether a module is running already")
 DropoutBase = _want("torch.nn.modules.dropout._DropoutNd", "telling layers that hand their input on")
 
 
@@ -137,10 +138,7 @@ def attention_kernel(name: str) -> Any:
 
 ATTRIBUTES = {
     "_apply": "nn.Module: move every tensor of a module",
-    "_backward_hooks": "nn.Module: hooks by id",
-    "_backward_pre_hooks": "nn.Module: hooks by id",
     "_buffers": "nn.Module: registered buffers",
-    "_call_impl": "nn.Module: what runs hooks and forward, looked for in Python's stack",
     "_cdata": "torch.UntypedStorage: the identity of a storage",
     "_compiled_call_impl": "nn.Module: set where Module.compile was called",
     "_destroy": "torch.library.Library: take registered kernels back",
@@ -150,6 +148,7 @@ ATTRIBUTES = {
     "_forward_pre_hooks": "nn.Module: hooks by id",
     "_forward_pre_hooks_with_kwargs": "nn.Module: hooks that get keyword arguments",
     "_from_config": "transformers' classes of models: build from a configuration",
+    "_is_view": "torch.Tensor: whether it looks into the memory of another",
     "_modules": "nn.Module: registered children",
     "_non_persistent_buffers_set": "nn.Module: buffers that state_dict leaves out",
     "_opname": "OpOverload: the operator's name without namespace and overload",

@@ -19,7 +19,7 @@ from torch.utils.hooks import RemovableHandle
 from torchstat_cli.activations.events import Event
 from torchstat_cli.activations.selection.naming import ModuleTable
 from torchstat_cli.errors import ModelError
-from torchstat_cli.torch_access.internals import backward_pass
+from torchstat_cli.torch_access.internals import backward_pass, code_of_calls
 from torchstat_cli.torch_access.interrupts import held_back, to_the_end
 
 _observing: ContextVar[tuple[object, ...]] = ContextVar("observing", default=())
@@ -198,10 +198,9 @@ def _is_inside(module: nn.Module) -> bool:
 
     Asked of Python's own stack, since a call that an interrupt ended says nothing of its end.
     """
-    code = nn.Module._call_impl.__code__
     frame, found = sys._getframe(2), 0
     while frame is not None and found < 2:
-        found += frame.f_code is code and frame.f_locals.get("self") is module
+        found += frame.f_code is code_of_calls and frame.f_locals.get("self") is module
         frame = frame.f_back  # type: ignore[assignment]
     return found == 2
 
