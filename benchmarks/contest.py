@@ -111,6 +111,7 @@ Answer = str | tuple[Count, float]
 
 def _serve(pipe: Connection, tool: Tool, subject: Subject, model: torch.nn.Module) -> None:
     """What a tool's process does: as many calls as it is told to, again and again until it is killed."""
+    gc.freeze()  # what was inherited may belong to threads that are not here
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
     with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
