@@ -22,7 +22,7 @@ def with_channels_last(record: OpRecord) -> int:
     if last and given.shape[1] > _FEW:
         return 0
     if sum(result.shape[-2:]) <= _SMALL:
-        return 0 if last else size(given) + size(result)
+        return 0 if last or given.shape[1] == 1 else size(given) + size(result)
     return places(record)
 
 
