@@ -39,7 +39,8 @@ def test_only_math_keeps_the_matrix_of_scores() -> None:
     scores = 4 * 256 * 256 * 2  # bytes, bfloat16
     assert peaks["math"] - peaks["flash"] > scores
     assert abs(peaks["efficient"] - peaks["flash"]) < scores / 4
-    assert abs(peaks["auto"] - peaks["flash"]) < scores / 4  # the CPU has a flash kernel too
+    # The CPU has a flash kernel too: for 2 threads, blocks of 64 rows of scores and of their gradients, in float32.
+    assert abs(peaks["auto"] - peaks["flash"] - 2 * 2 * 64 * 256 * 4) < scores / 4
 
 
 class Shared(nn.Module):

@@ -41,9 +41,9 @@ def ordered_gradient(record: OpRecord) -> int:
 
 @holds("native_batch_norm_backward")
 def normalized(record: OpRecord) -> int:
-    """A second gradient of the input, unless that of the result is one number repeated."""
-    gradient = record.tensor("grad_out")
-    return size(record.tensor("input")) if is_dense(gradient) else 0
+    """A second gradient of the input, where that of the result lies as the input does."""
+    gradient, given = record.tensor("grad_out"), record.tensor("input")
+    return size(given) if is_dense(gradient) and gradient.stride == given.stride else 0
 
 
 @holds(*_ARGUMENTS)
