@@ -43,7 +43,8 @@ def ordered_gradient(record: OpRecord) -> int:
 def normalized(record: OpRecord) -> int:
     """A second gradient of the input, where that of the result lies as the input does."""
     gradient, given = record.tensor("grad_out"), record.tensor("input")
-    return size(given) if is_dense(gradient) and gradient.stride == given.stride else 0
+    wanted = bool(record.arguments["output_mask"][0])
+    return size(given) if wanted and is_dense(gradient) and gradient.stride == given.stride else 0
 
 
 @holds(*_ARGUMENTS)
