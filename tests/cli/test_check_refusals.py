@@ -32,7 +32,7 @@ def test_an_unusable_baseline(
     out, err = capsys.readouterr()
     assert out == ""
     assert words in err
-    assert "modelstat check --update" in err or "pip install --upgrade" in err
+    assert "modelstat check --update" in err or "install the newer modelstat" in err
     assert guarded.baseline.read_bytes() == content
     assert os.listdir(guarded.baseline.parent) == ["models.json"]
 
