@@ -143,7 +143,7 @@ def test_an_output_format(tmp_path: Path) -> None:
     line = "nets:NET --input 4,2 --format toy"
     printed, written, help_text = add_format(tmp_path).commands(line, f"{line} --output toy.txt", "profile --help")
     assert (printed, written, (tmp_path / "toy.txt").read_text()) == ("Sequential: 9\n", "", "Sequential: 9\n")
-    assert "|svg|toy]" in "".join(help_text.split())
+    assert "|html|toy|" in "".join(help_text.split())
 
 
 def test_a_command(tmp_path: Path) -> None:
