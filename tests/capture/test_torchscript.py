@@ -8,7 +8,10 @@ from torch import Tensor, nn
 
 import torchstat_cli as ms
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning"),  # from torch 2.14 on
+]
 ROWS = torch.ones(3, 8)
 
 

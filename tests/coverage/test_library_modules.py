@@ -17,6 +17,7 @@ from torchstat_cli.errors import SpecError
 pytestmark = [
     pytest.mark.libraries,
     pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning"),  # torch's own importing of its compiler
+    pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning"),  # from torch 2.14 on
 ]
 
 IMAGE = torch.ones(1, 3, 64, 64)

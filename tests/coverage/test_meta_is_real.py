@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests.coverage.test_no_unknown import CONFIGURATIONS
 from tests.libraries import import_timm, import_torchvision
@@ -65,5 +66,7 @@ def test_torchvision(name: str) -> None:
 def test_transformers(name: str, tmp_path: Path) -> None:
     pytest.importorskip("transformers")
     import_torchvision()
+    if name == "falcon" and not torch.__version__.startswith("2.13."):
+        pytest.xfail("beside torch 2.14 and transformers 5.24 its reshapes copy on meta alone: docs/versions.md")
     (tmp_path / "config.json").write_text(json.dumps(CONFIGURATIONS[name]), encoding="utf-8")
     _check(f"hf/{tmp_path}")

@@ -6,7 +6,7 @@ from math import inf
 
 from torchstat_cli.calculators.counting import DERIVED, argument, contraction, per_element
 from torchstat_cli.calculators.registry import BUILTIN
-from torchstat_cli.records import Cost, OpRecord
+from torchstat_cli.records import Cost, OpRecord, TensorRecord
 
 _MATMUL_FROM = 25  # torch takes the matmul way when either side has more vectors than this
 _ALWAYS, _NEVER = 1, 2  # compute_mode; anything else lets the sizes decide
@@ -44,13 +44,18 @@ def condensed_distances(op: OpRecord) -> Cost:
 @BUILTIN.formula("aten._cdist_backward", source=DERIVED)
 def pairwise_distances_backward(op: OpRecord) -> Cost:
     """6 per pair and coordinate: difference, sign or power (2), times gradient, divide by distance, accumulate."""
-    return per_element(op, 6, op.tensor("grad").numel * op.tensor("x1").shape[-1])
+    return per_element(op, 6, _gradient(op).numel * op.tensor("x1").shape[-1])
 
 
 @BUILTIN.formula("aten._pdist_backward", source=DERIVED)
 def condensed_distances_backward(op: OpRecord) -> Cost:
     """7 per pair and coordinate: difference, power (2), times gradient, divide by distance, accumulate on both."""
-    return per_element(op, 7, op.tensor("grad").numel * op.tensor("self").shape[-1])
+    return per_element(op, 7, _gradient(op).numel * op.tensor("self").shape[-1])
+
+
+def _gradient(op: OpRecord) -> TensorRecord:
+    """The gradient of the distances, whose name differs between versions of torch."""
+    return op.inputs[0]
 
 
 def _steps(p: float, length: int) -> int:
