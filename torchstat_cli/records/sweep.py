@@ -9,6 +9,9 @@ from typing import Any, Literal
 Status = Literal["ok", "failed", "timeout", "died"]
 """failed: it cannot be built or run; timeout: it took too long; died: its process did, for want of memory perhaps."""
 
+Key = tuple[str, tuple[tuple[str, str], ...]]
+"""Model and variant."""
+
 SWEEP_NUMBERS = (
     *("params", "trainable_params", "buffers", "param_bytes", "madds", "flops"),
     *("memory", "mem_read", "mem_write", "peak", "intensity"),
@@ -22,6 +25,11 @@ class SweepTask:
 
     model: str  # spec
     variant: Mapping[str, str] = field(default_factory=dict)  # what varies: {"batch": "4", "arg.depth": "12"}
+
+    @property
+    def key(self) -> Key:
+        """Which row it becomes."""
+        return self.model, tuple(self.variant.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +47,8 @@ class SweepRow:
     numbers: Mapping[str, int | float | None] = field(default_factory=dict)  # by name, of SWEEP_NUMBERS
 
     @property
-    def key(self) -> tuple[str, tuple[tuple[str, str], ...]]:
-        """Model and variant: which row this is."""
+    def key(self) -> Key:
+        """Which row this is."""
         return self.model, tuple(self.variant.items())
 
 

@@ -11,7 +11,7 @@ from torchstat_cli.report import render
 from torchstat_cli.report.profile.columns import By
 from torchstat_cli.report.profile.summary import peak_place
 from torchstat_cli.report.terminal import Terminal
-from torchstat_cli.report.writing import Place, write
+from torchstat_cli.report.writing import Convertible, Place
 from torchstat_cli.units import format_bytes, format_count
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Memory(MemoryProfile):
         return memory_fragment(self)
 
 
-class Report(Profile):
+class Report(Profile, Convertible):
     """A profile that can show, convert and save itself; prints as a table, and as HTML in a notebook."""
 
     @classmethod
@@ -72,30 +72,6 @@ class Report(Profile):
 
         return to_pandas(self, by)
 
-    def to_csv(self, path: Place | None = None) -> str:
-        """CSV with one line per module, also written to ``path`` when given.
-
-        Raises:
-            OutputError: ``path`` cannot be written.
-        """
-        return self._output("csv", path)
-
-    def to_json(self, path: Place | None = None) -> str:
-        """The whole report as JSON, also written to ``path`` when given.
-
-        Raises:
-            OutputError: ``path`` cannot be written.
-        """
-        return self._output("json", path)
-
-    def to_markdown(self, path: Place | None = None) -> str:
-        """A Markdown table and summary, also written to ``path`` when given.
-
-        Raises:
-            OutputError: ``path`` cannot be written.
-        """
-        return self._output("markdown", path)
-
     def to_html(self, path: Place | None = None) -> str:
         """A page of HTML that needs nothing else, also written to ``path`` when given.
 
@@ -120,11 +96,8 @@ class Report(Profile):
         """
         self.to_json(path)
 
-    def _output(self, format: str, path: Place | None) -> str:
-        text = render(self, format)
-        if path is not None:
-            write(text, path)
-        return text
+    def _text(self, form: str) -> str:
+        return render(self, form)
 
     def __str__(self) -> str:
         return render(self, "table", terminal=Terminal.detect(sys.stdout, color=False)).rstrip("\n")

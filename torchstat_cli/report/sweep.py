@@ -13,7 +13,7 @@ from torchstat_cli.records import SCHEMA, SWEEP_NUMBERS, SweepResult, SweepRow
 from torchstat_cli.report.cleaning import cleaned
 from torchstat_cli.report.layout import Column, align_units, table_lines
 from torchstat_cli.report.profile.formats.markdown import escape
-from torchstat_cli.report.writing import Place, write
+from torchstat_cli.report.writing import Convertible
 from torchstat_cli.units import format_bytes, format_count
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def render(result: SweepResult, form: str = "table", sort: str | None = None) ->
     return _RENDERERS[form](result if sort is None else _sorted(result, sort))
 
 
-class Sweep(SweepResult):
+class Sweep(SweepResult, Convertible):
     """The rows of a sweep, which can show, convert and save themselves."""
 
     @classmethod
@@ -55,35 +55,8 @@ class Sweep(SweepResult):
 
         return frame_of(columns(self.varied), (cells(row, self) for row in self.rows))
 
-    def to_csv(self, path: Place | None = None) -> str:
-        """CSV with one line per row, also written to ``path`` when given.
-
-        Raises:
-            OutputError: ``path`` cannot be written.
-        """
-        return self._output("csv", path)
-
-    def to_json(self, path: Place | None = None) -> str:
-        """All rows as JSON, also written to ``path`` when given.
-
-        Raises:
-            OutputError: ``path`` cannot be written.
-        """
-        return self._output("json", path)
-
-    def to_markdown(self, path: Place | None = None) -> str:
-        """A Markdown table, also written to ``path`` when given.
-
-        Raises:
-            OutputError: ``path`` cannot be written.
-        """
-        return self._output("markdown", path)
-
-    def _output(self, form: str, path: Place | None) -> str:
-        text = render(self, form)
-        if path is not None:
-            write(text, path)
-        return text
+    def _text(self, form: str) -> str:
+        return render(self, form)
 
     def __str__(self) -> str:
         return render(self).rstrip("\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -157,3 +158,41 @@ def _remedy(path: Path, error: OSError | ValueError) -> str:
         if not path.parent.exists():
             return f"create the folder first: mkdir -p {path.parent}"
     return "choose a place that you may write to"
+
+
+class Convertible(ABC):
+    """A result that gives itself as text and writes that to a file."""
+
+    @abstractmethod
+    def _text(self, form: str) -> str:
+        """The result in one format."""
+
+    def to_csv(self, path: Place | None = None) -> str:
+        """CSV with one line per row, also written to ``path`` when given.
+
+        Raises:
+            OutputError: ``path`` cannot be written.
+        """
+        return self._output("csv", path)
+
+    def to_json(self, path: Place | None = None) -> str:
+        """The whole result as JSON, also written to ``path`` when given.
+
+        Raises:
+            OutputError: ``path`` cannot be written.
+        """
+        return self._output("json", path)
+
+    def to_markdown(self, path: Place | None = None) -> str:
+        """A Markdown table and summary, also written to ``path`` when given.
+
+        Raises:
+            OutputError: ``path`` cannot be written.
+        """
+        return self._output("markdown", path)
+
+    def _output(self, form: str, path: Place | None) -> str:
+        text = self._text(form)
+        if path is not None:
+            write(text, path)
+        return text

@@ -115,12 +115,13 @@ def _profile(settings: SweepSettings, task: SweepTask) -> Profile:
     )
     given = written_inputs(settings.inputs, None)
     arguments = {**parse_arguments(settings.arguments), **arguments_of(task.variant)}
-    profile, _ = measure(task.model, given, how, arguments, online=settings.online)
-    if not resizes(task.variant):
-        return profile
-    specs = tuple(map(spec_of, profile.provenance.inputs)) if given is None else given
-    assert isinstance(specs, tuple)  # there is no factory of ready inputs
-    return measure(task.model, sized(specs, task.variant), how, arguments, online=settings.online)[0]
+    assert given is None or isinstance(given, tuple)  # there is no factory of ready inputs
+    if given is None or not resizes(task.variant):
+        profile, _ = measure(task.model, given, how, arguments, online=settings.online)
+        if not resizes(task.variant):
+            return profile
+        given = tuple(map(spec_of, profile.provenance.inputs))
+    return measure(task.model, sized(given, task.variant), how, arguments, online=settings.online)[0]
 
 
 def _row(task: SweepTask, profile: Profile) -> SweepRow:

@@ -50,9 +50,9 @@ def run_sweep(
         OutputError: the ledger cannot be written.
     """
     found: dict[object, SweepRow] = {} if ledger is None else dict(ledger.rows)
-    waiting = [task for task in tasks if _key(task) not in found]
+    waiting = [task for task in tasks if task.key not in found]
     for task in tasks:
-        if _key(task) in found:
+        if task.key in found:
             done(task.model)
 
     def received(index: int, outcome: SweepRow | ModelstatError) -> None:
@@ -66,7 +66,7 @@ def run_sweep(
     work = Work(measuring(settings), partial(prepare, request.memory_limit), request.jobs, request.timeout)
     run_tasks(work, waiting, received)
     return SweepResult(
-        rows=tuple(found[_key(task)] for task in tasks),
+        rows=tuple(found[task.key] for task in tasks),
         varied=tuple(tasks[0].variant) if tasks else (),
         settings=recorded(settings),
     )
@@ -76,7 +76,3 @@ def recorded(settings: SweepSettings) -> dict[str, Any]:
     """What the numbers of a sweep depend on, as a file holds it."""
     torch = importlib.metadata.version("torch").partition("+")[0]
     return {**settings.as_record(), "version": __version__, "torch": torch, "rules": RULES}
-
-
-def _key(task: SweepTask) -> tuple[str, tuple[tuple[str, str], ...]]:
-    return task.model, tuple(task.variant.items())
